@@ -1,0 +1,1 @@
+"""TAP: one service in dev, staging and production on AWS."""

@@ -1,0 +1,339 @@
+"""The environments, side by side, and the types they are made of.
+
+This is the module that people edit. ``ENVIRONMENTS`` at its end holds one entry an
+environment; a fourth environment is a fourth entry, and nothing else. A field without a default has to be decided for
+each environment; a default is the safe choice. Every rule about the values stands in
+``validation.py`` and every limit of AWS in ``aws_limits.py``: this module only gives them types
+and units.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network
+from types import MappingProxyType
+
+from lib.config import aws_limits
+
+PROJECT = "tap"
+ZONES = 3  # availability zones that every environment spreads over
+
+
+class NatMode(StrEnum):
+    """How private subnets reach the internet. A NAT gateway costs about $33 a month plus traffic."""
+
+    NONE = "none"  # not at all: tasks run in public subnets
+    SINGLE = "single"  # through one gateway, lost with its zone
+    PER_AZ = "per_az"  # through one in each zone
+
+
+class SubnetTier(StrEnum):
+    """Where tasks run."""
+
+    PUBLIC = "public"  # with a public IP; only the load balancer is let in
+    PRIVATE = "private"  # without one; needs NAT
+
+
+class StateBackend(StrEnum):
+    """Where Terraform keeps the stack's state."""
+
+    S3 = "s3"  # in the bucket that the stack owns
+    LOCAL = "local"  # beside this project, in terraform.<stack>.tfstate
+
+
+class StateLock(StrEnum):
+    """What keeps two deploys apart when the state is in S3."""
+
+    LOCKFILE = "lockfile"  # a conditional write in the bucket (Terraform 1.10 and later)
+    DYNAMODB = "dynamodb"  # the lock table
+    BOTH = "both"
+
+
+class CpuArchitecture(StrEnum):
+    """What the image is built for, in ECS's words."""
+
+    X86_64 = "X86_64"
+    ARM64 = "ARM64"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """The VPC.
+
+    ``cidr`` (IPv4, as text: a slip in it is then a named problem, not a traceback at import) is
+    cut into equal subnets, public ones first. ``flow_logs`` records accepted and rejected traffic in CloudWatch Logs
+    for ``flow_log_retention_days`` ($0.50 a GB).
+    """
+
+    cidr: str
+    nat: NatMode
+    flow_logs: bool = True
+    flow_log_retention_days: int = 30
+
+    @property
+    def public_subnets(self) -> tuple[IPv4Network, ...]:
+        """One for each zone."""
+        return self._subnets()[:ZONES]
+
+    @property
+    def private_subnets(self) -> tuple[IPv4Network, ...]:
+        """One for each zone."""
+        return self._subnets()[ZONES:]
+
+    @property
+    def nat_gateways(self) -> int:
+        """How many NAT gateways the mode asks for."""
+        return {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: ZONES}[self.nat]
+
+    def _subnets(self) -> tuple[IPv4Network, ...]:
+        """The first six sixteenths of the VPC: the rest stays free for tiers to come.
+
+        In a small VPC the subnets are as small as a load balancer accepts.
+        """
+        vpc = IPv4Network(self.cidr)
+        prefix = min(vpc.prefixlen + 4, aws_limits.ALB_SUBNET_PREFIX_MAX)
+        blocks = vpc.subnets(new_prefix=prefix)
+        return tuple(next(blocks) for _ in range(2 * ZONES))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseConfig:
+    """The RDS for PostgreSQL instance.
+
+    ``engine_version`` is a major version: AWS chooses and patches the minor one.
+    ``monitoring_interval_seconds`` 0 turns enhanced monitoring off. ``password_version`` counts
+    up when a given ``DB_PASSWORD`` changes: Terraform cannot see a write-only value change.
+    Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
+    """
+
+    engine_version: str
+    instance_class: str
+    multi_az: bool
+    backup_days: int
+    storage_gib: int = 20
+    max_storage_gib: int = 100
+    database_name: str = "app"
+    username: str = "app_admin"
+    port: int = 5432
+    backup_window: str = "03:00-04:00"
+    maintenance_window: str = "sun:04:30-sun:05:30"
+    monitoring_interval_seconds: int = 0
+    performance_insights: bool = False
+    log_exports: tuple[str, ...] = ("postgresql", "upgrade")
+    log_retention_days: int = 30
+    deletion_protection: bool = True
+    final_snapshot: bool = True
+    extended_support: bool = False
+    password_version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthCheckConfig:
+    """How the load balancer decides that a task works."""
+
+    path: str = "/"
+    interval_seconds: int = 15
+    timeout_seconds: int = 5
+    healthy_threshold: int = 2  # answers in a row
+    unhealthy_threshold: int = 3  # failures in a row
+    matcher: str = "200"  # HTTP codes: 200, 200,202 or 200-299
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AutoscalingConfig:
+    """Target tracking on the service's mean CPU and memory use."""
+
+    min_count: int
+    max_count: int
+    cpu_target_percent: int = 60
+    memory_target_percent: int = 75
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceConfig:
+    """The Fargate service and its container.
+
+    The default image answers on any path below its empty document root: it shows that the
+    environment works, until a team puts its own image in. ``command`` None keeps the image's own.
+    ``environment`` is for what isn't secret; the database's address and secret are added to it.
+    """
+
+    cpu_units: int
+    memory_mib: int
+    desired_count: int
+    subnets: SubnetTier
+    image: str = "public.ecr.aws/docker/library/python:3.13-slim"
+    command: tuple[str, ...] | None = (
+        *("python", "-m", "http.server", "8080"),
+        *("--directory", "/mnt"),
+    )
+    container_port: int = 8080
+    user: str = "65534"  # nobody
+    read_only_root: bool = True
+    cpu_architecture: CpuArchitecture = CpuArchitecture.X86_64
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    health_check: HealthCheckConfig = HealthCheckConfig()
+    health_check_grace_seconds: int = 60
+    autoscaling: AutoscalingConfig | None = None
+    container_insights: bool = False
+    log_retention_days: int = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadBalancerConfig:
+    """The Application Load Balancer.
+
+    With ``certificate_arn`` it serves HTTPS and redirects HTTP to it; without, plain HTTP, which
+    production refuses unless ``allow_plain_http`` says so.
+    """
+
+    certificate_arn: str | None = None
+    tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    allow_plain_http: bool = False
+    allowed_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    idle_timeout_seconds: int = 60
+    deregistration_delay_seconds: int = 30
+    deletion_protection: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateConfig:
+    """The bucket and the lock table, and whether this stack's own state lives there.
+
+    ``deletable`` lets Terraform empty and delete the bucket with the environment.
+    """
+
+    backend: StateBackend = StateBackend.S3
+    lock: StateLock = StateLock.LOCKFILE
+    noncurrent_version_days: int = 90
+    deletable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlarmsConfig:
+    """CloudWatch alarms, sent to an SNS topic. Each costs $0.10 a month.
+
+    ``emails`` are subscribed to the topic; each has to confirm by a link that AWS sends.
+    """
+
+    emails: tuple[str, ...] = ()
+    http_5xx_count: int = 10  # answers in five minutes, the load balancer's and the targets'
+    service_cpu_percent: int = 85
+    service_memory_percent: int = 85
+    database_cpu_percent: int = 80
+    database_free_storage_gib: int = 5
+    database_connections: int = 80
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentConfig:
+    """One environment. ``production`` turns on the rules that production has to meet.
+
+    ``account_id`` is the AWS account that Terraform may touch, and no other;
+    ``deploy_role_arn`` the role that the provider assumes there.
+    """
+
+    name: str
+    region: str
+    network: NetworkConfig
+    database: DatabaseConfig
+    service: ServiceConfig
+    load_balancer: LoadBalancerConfig
+    state: StateConfig
+    alarms: AlarmsConfig | None
+    production: bool = False
+    owner: str = "platform"
+    account_id: str | None = None
+    deploy_role_arn: str | None = None
+
+    def overridden(
+        self, *, region: str | None, backend: StateBackend | None, image: str | None
+    ) -> "EnvironmentConfig":
+        """This environment with what the process was told in place of its own; None keeps it."""
+        return dataclasses.replace(
+            self,
+            region=region or self.region,
+            state=dataclasses.replace(self.state, backend=backend or self.state.backend),
+            service=dataclasses.replace(self.service, image=image or self.service.image),
+        )
+
+
+ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
+    EnvironmentConfig(
+        name="dev",
+        region="us-east-1",
+        network=NetworkConfig(cidr="10.0.0.0/16", nat=NatMode.NONE, flow_logs=False),
+        database=DatabaseConfig(
+            engine_version="14",
+            instance_class="db.t3.micro",
+            multi_az=False,
+            backup_days=1,
+            deletion_protection=False,
+            final_snapshot=False,
+            log_retention_days=7,
+        ),
+        service=ServiceConfig(
+            cpu_units=256,
+            memory_mib=512,
+            desired_count=1,
+            subnets=SubnetTier.PUBLIC,
+            log_retention_days=7,
+        ),
+        load_balancer=LoadBalancerConfig(deletion_protection=False),
+        state=StateConfig(deletable=True),
+        alarms=None,
+    ),
+    EnvironmentConfig(
+        name="staging",
+        region="us-east-1",
+        network=NetworkConfig(cidr="10.1.0.0/16", nat=NatMode.SINGLE),
+        database=DatabaseConfig(
+            engine_version="14",
+            instance_class="db.t3.small",
+            multi_az=False,
+            backup_days=3,
+            deletion_protection=False,
+            final_snapshot=False,
+        ),
+        service=ServiceConfig(
+            cpu_units=512,
+            memory_mib=1024,
+            desired_count=2,
+            subnets=SubnetTier.PRIVATE,
+        ),
+        load_balancer=LoadBalancerConfig(deletion_protection=False),
+        state=StateConfig(deletable=True),
+        alarms=AlarmsConfig(),
+    ),
+    EnvironmentConfig(
+        name="prod",
+        region="us-east-1",
+        production=True,
+        network=NetworkConfig(cidr="10.2.0.0/16", nat=NatMode.PER_AZ, flow_log_retention_days=365),
+        database=DatabaseConfig(
+            engine_version="14",
+            instance_class="db.t3.medium",
+            multi_az=True,
+            backup_days=7,
+            storage_gib=50,
+            max_storage_gib=500,
+            monitoring_interval_seconds=60,
+            performance_insights=True,
+            log_retention_days=365,
+        ),
+        service=ServiceConfig(
+            cpu_units=1024,
+            memory_mib=2048,
+            desired_count=3,
+            subnets=SubnetTier.PRIVATE,
+            autoscaling=AutoscalingConfig(min_count=3, max_count=9),
+            container_insights=True,
+            log_retention_days=365,
+        ),
+        # Plain HTTP until the team has a certificate: then certificate_arn, and this line goes.
+        load_balancer=LoadBalancerConfig(allow_plain_http=True),
+        state=StateConfig(),
+        alarms=AlarmsConfig(database_connections=300),
+    ),
+)
