@@ -1,1 +1,8 @@
-"""TAP: one service in dev, staging and production on AWS."""
+"""TAP: one service in dev, staging and production on AWS.
+
+Importing anything of it makes the AWS bindings load lazily, so it comes before cdktf.
+"""
+
+from lib import aws_bindings
+
+aws_bindings.install()

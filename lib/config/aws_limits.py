@@ -1,1 +1,271 @@
-ALB_SUBNET_PREFIX_MAX = 27
+"""The limits of AWS that TAP's config and names have to keep: value, unit, source.
+
+A limit that botocore's service models state too is held equal to them by
+``tests/unit/test_aws_limits.py``, which also lists those they do not state. Patterns are for
+``re.fullmatch`` and mean ASCII.
+"""
+
+from datetime import date
+from types import MappingProxyType
+from typing import Final
+
+
+# --- regions, accounts, ARNs -----------------------------------------------------------------
+
+# Shape, not a list: a region that opens tomorrow must not need a release of TAP.
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
+REGION_PATTERN: Final = (
+    r"[a-z]{2,4}(?:-[a-z]+)?-(?:central|(?:north|south)?(?:east|west)|north|south)-[1-9]"
+)
+
+# https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+DEFAULT_PARTITION: Final = "aws"
+PARTITION_BY_REGION_PREFIX: Final = MappingProxyType(
+    {
+        "cn-": "aws-cn",
+        "eu-isoe-": "aws-iso-e",
+        "eusc-": "aws-eusc",
+        "us-gov-": "aws-us-gov",
+        "us-iso-": "aws-iso",
+        "us-isob-": "aws-iso-b",
+        "us-isof-": "aws-iso-f",
+    }
+)
+
+# https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html
+ACCOUNT_ID_PATTERN: Final = r"[0-9]{12}"
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscertificatemanager.html
+ACM_CERTIFICATE_ARN_PATTERN: Final = (
+    r"arn:(?P<partition>aws[a-z-]*):acm:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12})"
+    r":certificate/[A-Za-z0-9-]+"
+)
+
+# The path is up to 512 characters, the name up to 64.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+IAM_ROLE_ARN_PATTERN: Final = (
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12})"
+    r":role/(?:[!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64}"
+)
+
+# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+TAG_VALUE_PATTERN: Final = r"[A-Za-z0-9 _.:/=+@-]{0,256}"
+
+# --- VPC and subnets -------------------------------------------------------------------------
+
+# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+VPC_PREFIX_MIN: Final = 16  # bits: the largest VPC
+VPC_PREFIX_MAX: Final = 28  # bits: the smallest VPC
+
+# https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+SUBNET_RESERVED_ADDRESSES: Final = 5  # addresses that AWS keeps in each subnet
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
+ALB_SUBNET_PREFIX_MAX: Final = 27  # bits: the smallest subnet an ALB accepts
+ALB_SUBNET_FREE_ADDRESSES: Final = 8  # addresses an ALB needs free in each subnet
+
+# --- Elastic Load Balancing ------------------------------------------------------------------
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+
+HEALTH_CHECK_INTERVAL_MIN: Final = 5  # seconds
+HEALTH_CHECK_INTERVAL_MAX: Final = 300  # seconds
+HEALTH_CHECK_TIMEOUT_MIN: Final = 2  # seconds
+HEALTH_CHECK_TIMEOUT_MAX: Final = 120  # seconds
+HEALTH_CHECK_THRESHOLD_MIN: Final = 2  # answers in a row
+HEALTH_CHECK_THRESHOLD_MAX: Final = 10  # answers in a row
+HEALTH_CHECK_PATH_MAX: Final = 1024  # characters
+PORT_MIN: Final = 1
+PORT_MAX: Final = 65535
+
+# One code, several with commas, or one range.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
+MATCHER_PATTERN: Final = r"[0-9]{3}(?:(?:,[0-9]{3})*|-[0-9]{3})"
+MATCHER_CODE_MIN: Final = 200  # HTTP status, ALB
+MATCHER_CODE_MAX: Final = 499  # HTTP status, ALB
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+ALB_IDLE_TIMEOUT_MIN: Final = 1  # seconds
+ALB_IDLE_TIMEOUT_MAX: Final = 4000  # seconds
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
+DEREGISTRATION_DELAY_MIN: Final = 0  # seconds
+DEREGISTRATION_DELAY_MAX: Final = 3600  # seconds
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+TLS_POLICY_PATTERN: Final = r"ELBSecurityPolicy-[A-Za-z0-9-]+"
+
+# --- ECS and Fargate -------------------------------------------------------------------------
+
+_GIB = 1024  # MiB
+
+# CPU units -> MiB of memory that Fargate sells with them.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+FARGATE_MEMORY_MIB: Final = MappingProxyType(
+    {
+        256: (512, 1 * _GIB, 2 * _GIB),
+        512: tuple(range(1 * _GIB, 4 * _GIB + 1, _GIB)),
+        1024: tuple(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
+        2048: tuple(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
+        4096: tuple(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
+        8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
+        16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+    }
+)
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+TASKS_PER_SERVICE_MAX: Final = 5000  # tasks
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_definition_parameters.html
+HEALTH_CHECK_GRACE_MAX: Final = 2_147_483_647  # seconds
+
+# The characters before an @digest, which has its own form.
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+IMAGE_REFERENCE_MAX: Final = 255  # characters
+
+# --- RDS for PostgreSQL ----------------------------------------------------------------------
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+
+RDS_STORAGE_MIN_GIB: Final = 20  # GiB, gp3
+RDS_STORAGE_MAX_GIB: Final = 65536  # GiB, gp3
+RDS_BACKUP_DAYS_MIN: Final = 0  # days; 0 turns backups off
+RDS_BACKUP_DAYS_MAX: Final = 35  # days
+RDS_MONITORING_INTERVALS: Final = (0, 1, 5, 10, 15, 30, 60)  # seconds; 0 turns it off
+RDS_PORT_MIN: Final = 1150
+RDS_PORT_MAX: Final = 65535
+RDS_WINDOW_MIN_MINUTES: Final = 30  # minutes, backup and maintenance alike
+RDS_POSTGRES_LOG_EXPORTS: Final = ("postgresql", "upgrade", "iam-db-auth-error")
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+RDS_AUTOSCALING_HEADROOM_PERCENT: Final = 10  # percent above the allocated storage, at least
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Maintenance.html
+RDS_MAINTENANCE_WINDOW_MAX_MINUTES: Final = 24 * 60  # minutes
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.html
+RDS_INSTANCE_CLASS_PATTERN: Final = (
+    r"db\.[a-z][0-9]+[a-z]*\.(?:micro|small|medium|large|(?:[1-9][0-9]*)?xlarge)"
+)
+
+RDS_USERNAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,15}"  # 1-16 characters
+RDS_DATABASE_NAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,62}"  # 1-63 characters
+
+# Words that PostgreSQL itself reserves; RDS refuses "a word reserved by the database engine".
+# https://www.postgresql.org/docs/17/sql-keywords-appendix.html
+POSTGRES_RESERVED_WORDS: Final = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric both case cast check collate column
+    constraint create current_catalog current_date current_role current_time current_timestamp
+    current_user default deferrable desc distinct do else end except false fetch for foreign
+    from grant group having in initially intersect into lateral leading limit localtime
+    localtimestamp not null offset on only or order placing primary references returning select
+    session_user some symmetric system_user table then to trailing true union unique user using
+    variadic when where window with
+    """.split()
+)
+
+# Tried against RDS: https://github.com/aws-cloudformation/cfn-lint/pull/4425
+RDS_RESERVED_USERNAMES: Final = frozenset({"admin", "rdsadmin"})
+# https://www.postgresql.org/docs/17/sql-createrole.html
+POSTGRES_RESERVED_ROLE_PREFIX: Final = "pg_"
+# Tried against RDS: https://github.com/oslokommune/okctl/pull/899 (db, database),
+# https://github.com/awslabs/aws-saas-boost/issues/180 (admin). The others exist already.
+RDS_RESERVED_DATABASE_NAMES: Final = frozenset(
+    {"admin", "database", "db", "rdsadmin", "template0", "template1"}
+)
+
+RDS_PASSWORD_MIN: Final = 8  # characters
+RDS_PASSWORD_MAX: Final = 128  # characters, PostgreSQL
+RDS_PASSWORD_FORBIDDEN: Final = '/"@ '
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/PostgreSQLReleaseNotes/postgresql-release-calendar.html
+POSTGRES_END_OF_STANDARD_SUPPORT: Final = MappingProxyType(
+    {
+        "13": date(2026, 2, 28),
+        "14": date(2027, 2, 28),
+        "15": date(2028, 2, 29),
+        "16": date(2029, 2, 28),
+        "17": date(2030, 2, 28),
+    }
+)
+
+# --- CloudWatch Logs and S3 ------------------------------------------------------------------
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+LOG_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_NoncurrentVersionExpiration.html
+NONCURRENT_VERSION_DAYS_MIN: Final = 1  # days
+NONCURRENT_VERSION_DAYS_MAX: Final = 2_147_483_647  # days
+
+# --- names -----------------------------------------------------------------------------------
+# Characters each. What TAP makes names of ([a-z0-9] and single inner hyphens, letter first)
+# is legal in all of them.
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+ALB_NAME_MAX: Final = 32
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+TARGET_GROUP_NAME_MAX: Final = 32
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_NAME_MAX: Final = 63
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+RDS_IDENTIFIER_MAX: Final = 63
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
+DB_SUBNET_GROUP_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBParameterGroup.html
+DB_PARAMETER_GROUP_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
+DB_SNAPSHOT_IDENTIFIER_MAX: Final = 255
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+IAM_ROLE_NAME_MAX: Final = 64
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
+IAM_POLICY_NAME_MAX: Final = 128
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
+ECS_CLUSTER_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+ECS_SERVICE_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+ECS_TASK_FAMILY_MAX: Final = 255
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
+DYNAMODB_TABLE_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+SECURITY_GROUP_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+SNS_TOPIC_NAME_MAX: Final = 256
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+CLOUDWATCH_ALARM_NAME_MAX: Final = 255
+# https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
+SCALING_POLICY_NAME_MAX: Final = 256
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+LOG_GROUP_NAME_MAX: Final = 512
+# With the ARN that precedes it; 1011 in all.
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+SSM_PARAMETER_ARN_MAX: Final = 1011
+
+SHORTEST_NAME_MAX: Final = min(ALB_NAME_MAX, TARGET_GROUP_NAME_MAX)  # legal for every resource
+
+# First words that some resource refuses: a name begins with the environment's.
+RESERVED_FIRST_WORDS: Final = MappingProxyType(
+    {
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+        "internal": "load balancers",
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+        "sg": "security groups",
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        "sthree": "S3 buckets",
+    }
+)
+
+# Last words of a name that S3 keeps for itself; the others that it keeps need a dot or a double
+# hyphen. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_RESERVED_LAST_WORDS: Final = ("an", "s3alias")
+
+
+def partition_of(region: str) -> str:
+    """The partition a region belongs to (``aws``, ``aws-cn``, …), by its prefix."""
+    for prefix, partition in PARTITION_BY_REGION_PREFIX.items():
+        if region.startswith(prefix):
+            return partition
+    return DEFAULT_PARTITION

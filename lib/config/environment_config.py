@@ -179,6 +179,11 @@ class ServiceConfig:
     container_insights: bool = False
     log_retention_days: int = 30
 
+    @property
+    def minimum_count(self) -> int:
+        """How many tasks run at the least."""
+        return self.autoscaling.min_count if self.autoscaling else self.desired_count
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadBalancerConfig:

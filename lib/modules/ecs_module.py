@@ -1,0 +1,303 @@
+"""The Fargate service: a cluster, a task definition, its roles, and the service itself.
+
+A deploy starts new tasks before it stops old ones, waits until they serve, and fails when ECS
+rolled it back. Leaves out Spot, service discovery and remote access to containers.
+
+Rules: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cdktf import Op, Postcondition, TerraformResourceLifecycle, TerraformSelf
+from cdktf_cdktf_provider_aws.appautoscaling_policy import (
+    AppautoscalingPolicy,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification,
+)
+from cdktf_cdktf_provider_aws.appautoscaling_target import AppautoscalingTarget
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.ecs_cluster import EcsCluster, EcsClusterSetting
+from cdktf_cdktf_provider_aws.ecs_service import (
+    EcsService,
+    EcsServiceDeploymentCircuitBreaker,
+    EcsServiceLoadBalancer,
+    EcsServiceNetworkConfiguration,
+)
+from cdktf_cdktf_provider_aws.ecs_task_definition import (
+    EcsTaskDefinition,
+    EcsTaskDefinitionRuntimePlatform,
+)
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
+from lib.config import aws_limits
+from lib.config.environment_config import AutoscalingConfig, ServiceConfig, SubnetTier
+from lib.modules.iam import allow, assume_role_policy, policy_document
+from lib.modules.naming import NamingModule
+from lib.modules.outputs import (
+    AccountOutputs,
+    DatabaseOutputs,
+    LoadBalancerOutputs,
+    SecurityGroupOutputs,
+    ServiceOutputs,
+    VpcOutputs,
+)
+
+CONTAINER = "app"
+ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+)
+
+
+class EcsModule(Construct):
+    """The service of one environment, as ``config`` sizes it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: ServiceConfig,
+        naming: NamingModule,
+        account: AccountOutputs,
+        network: VpcOutputs,
+        security: SecurityGroupOutputs,
+        database: DatabaseOutputs,
+        load_balancer: LoadBalancerOutputs,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._config = config
+        self._naming = naming
+        self._account = account
+        self._database = database
+        self._logs = CloudwatchLogGroup(
+            self,
+            "log_group",
+            name=naming.log_group("service"),
+            retention_in_days=config.log_retention_days,
+        )
+        insights = "enabled" if config.container_insights else "disabled"
+        cluster_name = naming.generate_simple_name("cluster", limit=aws_limits.ECS_CLUSTER_NAME_MAX)
+        cluster = EcsCluster(
+            self,
+            "cluster",
+            name=cluster_name,
+            setting=[EcsClusterSetting(name="containerInsights", value=insights)],
+            tags={"Name": cluster_name},
+        )
+        secret = allow("secretsmanager:GetSecretValue", on=database.secret_arn)
+        write_logs = allow("logs:CreateLogStream", "logs:PutLogEvents", on=f"{self._logs.arn}:*")
+        # What ECS may do to start a task, and what the program in it may do.
+        execution, may_start = self._role("execution", write_logs, secret, *self._image_pull())
+        program, may_run = self._role("task", secret)
+        task = self._task_definition(execution, program)
+        public = config.subnets is SubnetTier.PUBLIC
+        subnets = network.public_subnet_ids if public else network.private_subnet_ids
+        name = naming.generate_simple_name("service", limit=aws_limits.ECS_SERVICE_NAME_MAX)
+        service = EcsService(
+            self,
+            "service",
+            name=name,
+            cluster=cluster.arn,
+            task_definition=task.arn,
+            launch_type="FARGATE",
+            platform_version="1.4.0",
+            desired_count=config.desired_count,
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(
+                enable=True, rollback=True
+            ),
+            wait_for_steady_state=True,
+            health_check_grace_period_seconds=config.health_check_grace_seconds,
+            enable_execute_command=False,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            network_configuration=EcsServiceNetworkConfiguration(
+                subnets=list(subnets),
+                security_groups=[security.service_id],
+                assign_public_ip=public,
+            ),
+            load_balancer=[
+                EcsServiceLoadBalancer(
+                    target_group_arn=load_balancer.target_group_arn,
+                    container_name=CONTAINER,
+                    container_port=config.container_port,
+                )
+            ],
+            lifecycle=TerraformResourceLifecycle(
+                # Autoscaling's to decide, where there is any.
+                ignore_changes=["desired_count"] if config.autoscaling else None,
+                # A rolled-back deploy reaches a steady state too:
+                # https://github.com/hashicorp/terraform-provider-aws/issues/19519
+                postcondition=[
+                    Postcondition(
+                        condition=Op.eq(TerraformSelf.get_string("task_definition"), task.arn),
+                        error_message="ECS rolled the deploy back: the service runs an older task "
+                        "definition. The service's events say why.",
+                    )
+                ],
+            ),
+            tags={"Name": name},
+            # ECS refuses a target group that no listener uses; tasks need their rights and a way to
+            # their image.
+            depends_on=[load_balancer.listener, may_start, may_run, *network.internet_access],
+        )
+        if config.autoscaling:
+            self._autoscaling(config.autoscaling, cluster, service)
+        self.outputs = ServiceOutputs(
+            cluster_name=cluster.name,
+            service_name=service.name,
+            task_definition_arn=task.arn,
+            log_group_name=self._logs.name,
+        )
+
+    def _role(self, word: str, *statements: Mapping[str, Any]) -> tuple[IamRole, IamRolePolicy]:
+        role = IamRole(
+            self,
+            f"{word}_role",
+            name=self._naming.generate_simple_name(word, limit=aws_limits.IAM_ROLE_NAME_MAX),
+            assume_role_policy=assume_role_policy(
+                "ecs-tasks.amazonaws.com", account_id=self._account.account_id
+            ),
+        )
+        policy = IamRolePolicy(
+            self,
+            f"{word}_policy",
+            name=word,
+            role=role.id,
+            policy=policy_document(*statements),
+        )
+        return role, policy
+
+    def _image_pull(self) -> list[Mapping[str, Any]]:
+        """What pulling the image takes: nothing, unless it lies in a private ECR repository."""
+        image = ECR_IMAGE.match(self._config.image)
+        if not image:
+            return []
+        repository = (
+            f"arn:{self._account.partition}:ecr:{image['region']}:{image['account']}"
+            f":repository/{image['name']}"
+        )
+        return [
+            allow(
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+                on=repository,
+            ),
+            # This action knows no resource:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
+            allow("ecr:GetAuthorizationToken", on="*"),
+        ]
+
+    def _task_definition(self, execution: IamRole, task: IamRole) -> EcsTaskDefinition:
+        config = self._config
+        return EcsTaskDefinition(
+            self,
+            "task_definition",
+            family=self._naming.generate_simple_name("task", limit=aws_limits.ECS_TASK_FAMILY_MAX),
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            cpu=str(config.cpu_units),
+            memory=str(config.memory_mib),
+            execution_role_arn=execution.arn,
+            task_role_arn=task.arn,
+            runtime_platform=EcsTaskDefinitionRuntimePlatform(
+                cpu_architecture=config.cpu_architecture, operating_system_family="LINUX"
+            ),
+            container_definitions=json.dumps([self._container()]),
+            # The old revision stays until the new one runs: a rolled-back deploy needs it.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        )
+
+    def _container(self) -> dict[str, Any]:
+        """The container, in the words of the ECS API.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+        """
+        config, database = self._config, self._database
+        environment = {
+            **{name: literal(value) for name, value in config.environment.items()},
+            # libpq reads these: https://www.postgresql.org/docs/current/libpq-envars.html
+            "PGHOST": database.address,
+            "PGPORT": str(database.port),
+            "PGDATABASE": database.database_name,
+            "PGSSLMODE": "require",
+            # A rotated password reaches a running task only when it asks for it.
+            "DB_SECRET_ARN": database.secret_arn,
+        }
+        secrets = {"PGUSER": "username", "PGPASSWORD": "password"}
+        container: dict[str, Any] = {
+            "name": CONTAINER,
+            "image": config.image,
+            "essential": True,
+            "user": config.user,
+            "readonlyRootFilesystem": config.read_only_root,
+            # An init process passes on the signal to stop, and reaps what the program leaves.
+            "linuxParameters": {"initProcessEnabled": True},
+            "portMappings": [{"containerPort": config.container_port, "protocol": "tcp"}],
+            "environment": [
+                {"name": name, "value": value} for name, value in sorted(environment.items())
+            ],
+            "secrets": [
+                {"name": name, "valueFrom": f"{database.secret_arn}:{key}::"}
+                for name, key in secrets.items()
+            ],
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": self._logs.name,
+                    "awslogs-region": self._account.region,
+                    "awslogs-stream-prefix": CONTAINER,
+                },
+            },
+        }
+        if config.command:
+            container["command"] = [literal(word) for word in config.command]
+        return container
+
+    def _autoscaling(
+        self, config: AutoscalingConfig, cluster: EcsCluster, service: EcsService
+    ) -> None:
+        target = AppautoscalingTarget(
+            self,
+            "scaling_target",
+            service_namespace="ecs",
+            scalable_dimension="ecs:service:DesiredCount",
+            resource_id=f"service/{cluster.name}/{service.name}",
+            min_capacity=config.min_count,
+            max_capacity=config.max_count,
+        )
+        for word, metric, percent in (
+            ("cpu", "ECSServiceAverageCPUUtilization", config.cpu_target_percent),
+            ("memory", "ECSServiceAverageMemoryUtilization", config.memory_target_percent),
+        ):
+            AppautoscalingPolicy(
+                self,
+                f"scale_on_{word}",
+                name=self._naming.generate_simple_name(
+                    word, limit=aws_limits.SCALING_POLICY_NAME_MAX
+                ),
+                policy_type="TargetTrackingScaling",
+                service_namespace=target.service_namespace,
+                scalable_dimension=target.scalable_dimension,
+                resource_id=target.resource_id,
+                target_tracking_scaling_policy_configuration=(
+                    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
+                        target_value=percent,
+                        predefined_metric_specification=AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
+                            predefined_metric_type=metric
+                        ),
+                    )
+                ),
+            )
+
+
+def literal(text: str) -> str:
+    """Text as Terraform has to read it to mean just this text, not a template."""
+    return text.replace("${", "$${").replace("%{", "%%{")

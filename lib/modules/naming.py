@@ -1,0 +1,111 @@
+"""Names of everything that TAP makes, for one copy of one environment.
+
+Names keep apart what is apart: for each pattern, two different inputs never meet in one name,
+because the environment and the word in it have no hyphen and the region ends in its number. A
+name over its resource's limit is cut and ends in a hash of the whole name instead; two of those
+meet only where 40 bits of SHA-256 do. Every name is lower-case, begins with a letter and has
+single inner hyphens, which every resource in ``aws_limits.py`` accepts.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from lib.config import aws_limits
+from lib.config.environment_config import PROJECT
+from lib.config.settings import suffix_problems
+from lib.config.validation import environment_name_problem, shown
+from lib.errors import NamingError
+
+_HASH_LENGTH = 10  # hexadecimal digits: 40 bits
+_WORD = r"[a-z][a-z0-9]*"
+_PATH_WORD = r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*"
+
+
+@dataclass(frozen=True, slots=True)
+class NamingModule:
+    """The namer of one copy (``environment_suffix``) of one environment in one region.
+
+    ``account_id`` makes the bucket's name, which is global, one's own. Raises ``NamingError``
+    for parts that no name can be made of.
+    """
+
+    environment: str
+    region: str
+    environment_suffix: str
+    account_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for message, hint in environment_name_problem(self.environment):
+            raise NamingError(message, hint=hint)
+        for problem in suffix_problems(self.environment_suffix):
+            raise NamingError(f"{problem.path}: {problem.message}", hint=problem.hint)
+        _require(aws_limits.REGION_PATTERN, self.region, "a region", "us-east-1")
+        if self.account_id is not None:
+            _require(aws_limits.ACCOUNT_ID_PATTERN, self.account_id, "an account id", "12 digits")
+
+    def generate_name(self, service: str, *, limit: int = aws_limits.SHORTEST_NAME_MAX) -> str:
+        """``{env}-{region}-{service}-{suffix}``: unique in the account, over all regions.
+
+        ``service`` is one word (``[a-z][a-z0-9]*``) and ``limit`` the resource's own, in
+        characters, from ``aws_limits``; the default is legal for every resource. Raises
+        ``NamingError``.
+        """
+        return self._name(self.region, _word(service), limit=limit)
+
+    def generate_simple_name(
+        self, resource: str, *, limit: int = aws_limits.SHORTEST_NAME_MAX
+    ) -> str:
+        """``{env}-{resource}-{suffix}``: unique in the region. Else as ``generate_name``."""
+        return self._name(_word(resource), limit=limit)
+
+    @property
+    def state_bucket(self) -> str:
+        """``{env}-{region}-tfstate-{suffix}``, then the account id where it is known."""
+        own = () if self.account_id is None else (self.account_id,)
+        return self._name(self.region, "tfstate", after=own, limit=aws_limits.BUCKET_NAME_MAX)
+
+    @property
+    def stack_id(self) -> str:
+        """``tap-{env}-{suffix}``: the stack's id and the folder that it is synthesized to."""
+        return f"{PROJECT}-{self.environment}-{self.environment_suffix}"
+
+    def ssm_path(self, component: str, key: str) -> str:
+        """``/tap/{env}/{suffix}/{component}/{key}``. Raises ``NamingError``."""
+        return f"{self._path}/{_path_word(component)}/{_path_word(key)}"
+
+    def log_group(self, what: str) -> str:
+        """``/tap/{env}/{suffix}/{what}``. Raises ``NamingError``."""
+        return f"{self._path}/{_path_word(what)}"
+
+    @property
+    def _path(self) -> str:
+        return f"/{PROJECT}/{self.environment}/{self.environment_suffix}"
+
+    def _name(self, *words: str, after: tuple[str, ...] = (), limit: int) -> str:
+        whole = "-".join((self.environment, *words, self.environment_suffix, *after))
+        if len(whole) <= limit:
+            return whole
+        room = limit - _HASH_LENGTH - 1
+        if room < len(self.environment):
+            raise NamingError(
+                f"{whole} cannot be shortened to {limit} characters",
+                hint="give the resource's limit from aws_limits",
+            )
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_LENGTH]
+        return f"{whole[:room].rstrip('-')}-{digest}"
+
+
+def _word(word: str) -> str:
+    # A hyphen would let two copies share a name: a + b-c and a-b + c.
+    return _require(_WORD, word, "a word for a name", "alb: a-z and 0-9, a letter first, no hyphen")
+
+
+def _path_word(word: str) -> str:
+    return _require(_PATH_WORD, word, "a word for a path", "vpc_id: a-z, 0-9, inner _ or -")
+
+
+def _require(pattern: str, value: str, what: str, example: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise NamingError(f"{shown(value)} is not {what}", hint=f"write one like {example}")
+    return value

@@ -1,0 +1,90 @@
+"""What each part hands to the next: frozen records, the only way that parts know of each other.
+
+A value is an attribute of a resource unless its comment says otherwise: Terraform knows it when
+the resource exists, Python holds a token for it.
+"""
+
+from dataclasses import dataclass
+
+from cdktf import ITerraformDependable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountOutputs:
+    """Where the stack is deployed to."""
+
+    account_id: str
+    partition: str
+    region: str  # plain text, from config
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateBackendOutputs:
+    """The bucket and the lock table for Terraform's state."""
+
+    bucket_name: str
+    lock_table_name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VpcOutputs:
+    """The network. Subnets come one for each zone, in the order of the zones."""
+
+    vpc_id: str
+    cidr: str  # plain text, from config
+    public_subnet_ids: tuple[str, ...]
+    private_subnet_ids: tuple[str, ...]  # internet only through NAT, if there is any
+    # What a task needs on its way out: routes that exist before it starts.
+    internet_access: tuple[ITerraformDependable, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecurityGroupOutputs:
+    """The three groups; every rule is in place as long as the groups are."""
+
+    load_balancer_id: str
+    service_id: str
+    database_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseOutputs:
+    """The database, reachable from the service's security group on ``port``.
+
+    ``secret_arn`` is a Secrets Manager secret with the JSON keys ``username`` and ``password``.
+    """
+
+    identifier: str
+    address: str
+    port: int  # plain number, from config
+    database_name: str  # plain text, from config
+    secret_arn: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadBalancerOutputs:
+    """The load balancer. Only once ``listener`` exists does the target group take tasks in."""
+
+    dns_name: str
+    url: str
+    arn_suffix: str
+    target_group_arn: str
+    target_group_arn_suffix: str
+    listener: ITerraformDependable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceOutputs:
+    """The service, and the log group that its containers write to."""
+
+    cluster_name: str
+    service_name: str
+    task_definition_arn: str
+    log_group_name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitoringOutputs:
+    """The topic that every alarm is sent to."""
+
+    topic_arn: str

@@ -1,0 +1,228 @@
+"""The PostgreSQL database: private, encrypted, TLS only, its password in Secrets Manager.
+
+Its password is made and rotated by RDS, or given as DB_PASSWORD: an ephemeral variable that goes
+into write-only arguments, so that its value is in no file, plan or state
+(``docs/adr/0004-database-password.md``). Leaves out read replicas and a proxy.
+
+Rules: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html
+"""
+
+from cdktf import Fn, TerraformResourceLifecycle, TerraformVariable
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.db_instance import DbInstance
+from cdktf_cdktf_provider_aws.db_parameter_group import (
+    DbParameterGroup,
+    DbParameterGroupParameter,
+)
+from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
+from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret
+from cdktf_cdktf_provider_aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
+from constructs import Construct
+
+from lib.config import aws_limits
+from lib.config.environment_config import DatabaseConfig
+from lib.modules.iam import assume_role_policy
+from lib.modules.naming import NamingModule
+from lib.modules.outputs import (
+    AccountOutputs,
+    DatabaseOutputs,
+    SecurityGroupOutputs,
+    VpcOutputs,
+)
+
+PASSWORD_VARIABLE = "db_password"  # nosec: the name of a variable
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appearance.PostgreSQL.CommonDBATasks.Parameters.html
+PARAMETERS = {
+    "rds.force_ssl": "1",
+    "log_statement": "ddl",
+    "log_min_duration_statement": "1000",  # milliseconds: the slow ones
+}
+
+
+class RdsModule(Construct):
+    """The database of one environment, as ``config`` sizes it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: DatabaseConfig,
+        naming: NamingModule,
+        account: AccountOutputs,
+        network: VpcOutputs,
+        security: SecurityGroupOutputs,
+        password_given: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._naming = naming
+        identifier = naming.generate_simple_name("db", limit=aws_limits.RDS_IDENTIFIER_MAX)
+        subnets = DbSubnetGroup(
+            self,
+            "subnets",
+            name=naming.generate_simple_name("db", limit=aws_limits.DB_SUBNET_GROUP_NAME_MAX),
+            description="The private subnets",
+            subnet_ids=list(network.private_subnet_ids),
+            tags={"Name": identifier},
+        )
+        # RDS makes these itself otherwise, and keeps what is in them forever.
+        log_groups = [
+            CloudwatchLogGroup(
+                self,
+                f"{export}_log_group".replace("-", "_"),
+                name=f"/aws/rds/instance/{identifier}/{export}",
+                retention_in_days=config.log_retention_days,
+            )
+            for export in config.log_exports
+        ]
+        password = self._given_password() if password_given else None
+        database = DbInstance(
+            self,
+            "instance",
+            identifier=identifier,
+            engine="postgres",
+            engine_version=config.engine_version,
+            engine_lifecycle_support=(
+                "open-source-rds-extended-support"
+                if config.extended_support
+                else "open-source-rds-extended-support-disabled"
+            ),
+            # The major version is a line of config: changing it is asking for it.
+            allow_major_version_upgrade=True,
+            auto_minor_version_upgrade=True,
+            instance_class=config.instance_class,
+            multi_az=config.multi_az,
+            storage_type="gp3",
+            storage_encrypted=True,
+            allocated_storage=config.storage_gib,
+            max_allocated_storage=config.max_storage_gib,
+            db_name=config.database_name,
+            username=config.username,
+            manage_master_user_password=None if password else True,
+            password_wo=password,
+            password_wo_version=config.password_version if password else None,
+            iam_database_authentication_enabled=True,
+            port=config.port,
+            publicly_accessible=False,
+            db_subnet_group_name=subnets.name,
+            vpc_security_group_ids=[security.database_id],
+            parameter_group_name=self._parameters(config.engine_version),
+            enabled_cloudwatch_logs_exports=list(config.log_exports),
+            monitoring_interval=config.monitoring_interval_seconds,
+            monitoring_role_arn=(
+                self._monitoring_role(account) if config.monitoring_interval_seconds else None
+            ),
+            performance_insights_enabled=config.performance_insights,
+            # Seven days are free of charge.
+            performance_insights_retention_period=7 if config.performance_insights else None,
+            backup_retention_period=config.backup_days,
+            backup_window=config.backup_window,
+            maintenance_window=config.maintenance_window,
+            copy_tags_to_snapshot=True,
+            deletion_protection=config.deletion_protection,
+            skip_final_snapshot=not config.final_snapshot,
+            # The time at which the database was made tells its final snapshot from that of the next
+            # one of this name. Terraform sets it once and keeps it: see ignore_changes.
+            final_snapshot_identifier=(
+                f'{identifier}-final-${{formatdate("YYYYMMDDhhmmss", timestamp())}}'
+                if config.final_snapshot
+                else None
+            ),
+            lifecycle=(
+                TerraformResourceLifecycle(ignore_changes=["final_snapshot_identifier"])
+                if config.final_snapshot
+                else None
+            ),
+            depends_on=log_groups,
+            tags={"Name": identifier},
+        )
+        self.outputs = DatabaseOutputs(
+            identifier=identifier,
+            address=database.address,
+            port=config.port,
+            database_name=config.database_name,
+            secret_arn=(
+                self._secret(config, password, deletable=not config.deletion_protection)
+                if password
+                else database.master_user_secret.get(0).secret_arn
+            ),
+        )
+
+    def _parameters(self, engine_version: str) -> str:
+        """The parameter group, one for each major version: an upgrade needs the new one first."""
+        return DbParameterGroup(
+            self,
+            "parameters",
+            name=self._naming.generate_simple_name(
+                f"pg{engine_version}", limit=aws_limits.DB_PARAMETER_GROUP_NAME_MAX
+            ),
+            family=f"postgres{engine_version}",
+            description="TLS only, slow statements logged",
+            parameter=[
+                DbParameterGroupParameter(name=name, value=value)
+                for name, value in PARAMETERS.items()
+            ],
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        ).name
+
+    def _monitoring_role(self, account: AccountOutputs) -> str:
+        role = IamRole(
+            self,
+            "monitoring_role",
+            name=self._naming.generate_simple_name(
+                "rdsmonitoring", limit=aws_limits.IAM_ROLE_NAME_MAX
+            ),
+            assume_role_policy=assume_role_policy(
+                "monitoring.rds.amazonaws.com", account_id=account.account_id
+            ),
+        )
+        IamRolePolicyAttachment(
+            self,
+            "monitoring_policy",
+            role=role.name,
+            policy_arn=(
+                f"arn:{account.partition}:iam::aws:policy/service-role/"
+                "AmazonRDSEnhancedMonitoringRole"
+            ),
+        )
+        return role.arn
+
+    def _given_password(self) -> str:
+        variable = TerraformVariable(
+            self,
+            PASSWORD_VARIABLE,
+            type="string",
+            description="Master password of the database; handed over as TF_VAR_db_password",
+            sensitive=True,
+            nullable=False,
+        )
+        variable.override_logical_id(PASSWORD_VARIABLE)
+        # Ephemeral values are Terraform's way to keep a value out of plan and state (1.10 and up);
+        # this version of CDKTF has no argument for it.
+        variable.add_override("ephemeral", True)
+        return variable.string_value
+
+    def _secret(self, config: DatabaseConfig, password: str, *, deletable: bool) -> str:
+        """The given password as a secret of the same shape as the one that RDS would make.
+
+        A deleted secret keeps its name until its recovery window ends, hence the prefix: the next
+        environment of this name is not kept waiting.
+        """
+        secret = SecretsmanagerSecret(
+            self,
+            "secret",
+            name_prefix=self._naming.generate_simple_name("db") + "-",
+            description="Master user of the database",
+            recovery_window_in_days=0 if deletable else 30,
+        )
+        SecretsmanagerSecretVersion(
+            self,
+            "secret_version",
+            secret_id=secret.id,
+            secret_string_wo=Fn.jsonencode({"username": config.username, "password": password}),
+            secret_string_wo_version=config.password_version,
+        )
+        return secret.arn

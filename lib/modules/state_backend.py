@@ -1,0 +1,199 @@
+"""Where Terraform keeps this stack's state, and the bucket and lock table for it.
+
+The stack owns both, whichever backend it uses: state starts in a local file, moves into the bucket
+once that exists, and comes home before the bucket goes (``docs/adr/0003-stack-owned-state.md``).
+Leaves out replication to another region.
+
+Rules: https://developer.hashicorp.com/terraform/language/backend/s3
+"""
+
+from cdktf import (
+    LocalBackend,
+    S3Backend,
+    S3BackendAssumeRoleConfig,
+    TerraformResourceLifecycle,
+    TerraformStack,
+)
+from cdktf_cdktf_provider_aws.dynamodb_table import (
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableServerSideEncryption,
+)
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
+    S3BucketVersioningA,
+    S3BucketVersioningVersioningConfiguration,
+)
+from constructs import Construct
+
+from lib.config import aws_limits
+from lib.config.environment_config import EnvironmentConfig, StateBackend, StateConfig, StateLock
+from lib.modules.iam import policy_document
+from lib.modules.naming import NamingModule
+from lib.modules.outputs import StateBackendOutputs
+
+
+class StateBackendModule(Construct):
+    """The bucket (versioned, encrypted, private, TLS only) and the lock table.
+
+    With ``config.deletable`` both go with the environment, the bucket with all it holds. Without,
+    Terraform refuses to plan their removal.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, config: StateConfig, naming: NamingModule
+    ) -> None:
+        super().__init__(scope, id_)
+        keep = None if config.deletable else TerraformResourceLifecycle(prevent_destroy=True)
+        bucket = S3Bucket(
+            self,
+            "bucket",
+            bucket=naming.state_bucket,
+            force_destroy=config.deletable,
+            lifecycle=keep,
+            tags={"Name": naming.state_bucket},
+        )
+        versioning = S3BucketVersioningA(
+            self,
+            "versioning",
+            bucket=bucket.id,
+            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
+        )
+        S3BucketServerSideEncryptionConfigurationA(
+            self,
+            "encryption",
+            bucket=bucket.id,
+            rule=[
+                S3BucketServerSideEncryptionConfigurationRuleA(
+                    apply_server_side_encryption_by_default=(
+                        S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+                            sse_algorithm="AES256"
+                        )
+                    )
+                )
+            ],
+        )
+        S3BucketOwnershipControls(
+            self,
+            "ownership",
+            bucket=bucket.id,
+            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+        )
+        public_access = S3BucketPublicAccessBlock(
+            self,
+            "public_access",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+        )
+        S3BucketPolicy(
+            self,
+            "policy",
+            bucket=bucket.id,
+            policy=policy_document(
+                {
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [bucket.arn, f"{bucket.arn}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ),
+            # S3 refuses two changes to one bucket's access at the same moment.
+            depends_on=[public_access],
+        )
+        S3BucketLifecycleConfiguration(
+            self,
+            "lifecycle",
+            bucket=bucket.id,
+            rule=[
+                S3BucketLifecycleConfigurationRule(
+                    id="expire-noncurrent-versions",
+                    status="Enabled",
+                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+                    noncurrent_version_expiration=[
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
+                            noncurrent_days=config.noncurrent_version_days
+                        )
+                    ],
+                    abort_incomplete_multipart_upload=[
+                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
+                            days_after_initiation=7
+                        )
+                    ],
+                )
+            ],
+            # A rule for noncurrent versions is only valid once there are versions.
+            depends_on=[versioning],
+        )
+        table = DynamodbTable(
+            self,
+            "lock_table",
+            name=lock_table_name(naming),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="LockID",
+            attribute=[DynamodbTableAttribute(name="LockID", type="S")],
+            point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
+            server_side_encryption=DynamodbTableServerSideEncryption(enabled=True),
+            deletion_protection_enabled=not config.deletable,
+            lifecycle=keep,
+            tags={"Name": lock_table_name(naming)},
+        )
+        self.outputs = StateBackendOutputs(bucket_name=bucket.bucket, lock_table_name=table.name)
+
+
+def lock_table_name(naming: NamingModule) -> str:
+    """The lock table, named as its bucket is."""
+    return naming.generate_name("tflock", limit=aws_limits.DYNAMODB_TABLE_NAME_MAX)
+
+
+def configure_backend(
+    stack: TerraformStack, *, config: EnvironmentConfig, naming: NamingModule
+) -> None:
+    """Gives the stack the backend that its config names.
+
+    Terraform reads a backend before it reads anything else, so its values are plain text. The local
+    file stands beside the project, outside the output folder, which ``cdktf synth`` empties; its
+    path is relative to where Terraform runs (``cdktf.out/stacks/<stack>``), so that the same bytes
+    come out in every folder.
+    """
+    state = config.state
+    if state.backend is StateBackend.LOCAL:
+        LocalBackend(stack, path=f"../../../terraform.{naming.stack_id}.tfstate")
+        return
+    role = config.deploy_role_arn
+    table = lock_table_name(naming) if state.lock is not StateLock.LOCKFILE else None
+    S3Backend(
+        stack,
+        bucket=naming.state_bucket,
+        key=f"{naming.stack_id}/terraform.tfstate",
+        region=config.region,
+        encrypt=True,
+        dynamodb_table=table,
+        assume_role=S3BackendAssumeRoleConfig(role_arn=role) if role else None,
+        allowed_account_ids=[config.account_id] if config.account_id else None,
+    )
+    if state.lock is not StateLock.DYNAMODB:
+        stack.add_override("terraform.backend.s3.use_lockfile", True)

@@ -1,0 +1,211 @@
+"""The VPC: three public and three private subnets over three zones, and the ways out of them.
+
+Assumes a region with three availability zones. Each private subnet has a route table of its own,
+whichever the NAT mode: changing the mode changes routes, never subnets. Leaves out IPv6, network
+ACLs (the default ones let all through; security groups decide) and interface endpoints.
+
+Rules: https://docs.aws.amazon.com/vpc/latest/userguide/what-is-amazon-vpc.html
+"""
+
+from cdktf import Fn, ITerraformDependable
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.data_aws_availability_zones import (
+    DataAwsAvailabilityZones,
+    DataAwsAvailabilityZonesFilter,
+)
+from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
+from cdktf_cdktf_provider_aws.eip import Eip
+from cdktf_cdktf_provider_aws.flow_log import FlowLog
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
+from cdktf_cdktf_provider_aws.nat_gateway import NatGateway
+from cdktf_cdktf_provider_aws.route import Route
+from cdktf_cdktf_provider_aws.route_table import RouteTable
+from cdktf_cdktf_provider_aws.route_table_association import RouteTableAssociation
+from cdktf_cdktf_provider_aws.subnet import Subnet
+from cdktf_cdktf_provider_aws.vpc import Vpc
+from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
+from constructs import Construct
+
+from lib.config import aws_limits
+from lib.config.environment_config import NetworkConfig
+from lib.modules.iam import allow, assume_role_policy, policy_document
+from lib.modules.naming import NamingModule
+from lib.modules.outputs import AccountOutputs, VpcOutputs
+
+ANYWHERE = "0.0.0.0/0"
+
+
+class VpcModule(Construct):
+    """The network of one environment, as ``config`` sizes it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: NetworkConfig,
+        naming: NamingModule,
+        account: AccountOutputs,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._naming = naming
+        self._vpc = Vpc(
+            self,
+            "vpc",
+            cidr_block=config.cidr,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,
+            tags=self._name_tag("vpc"),
+        )
+        # Every new VPC has a group that lets its members talk: taken over here, and emptied.
+        DefaultSecurityGroup(
+            self, "default_security_group", vpc_id=self._vpc.id, tags=self._name_tag("unused")
+        )
+        self._zones = DataAwsAvailabilityZones(
+            self,
+            "zones",
+            state="available",
+            # Leaves out local and wavelength zones, which have neither RDS nor NAT gateways.
+            filter=[
+                DataAwsAvailabilityZonesFilter(name="opt-in-status", values=["opt-in-not-required"])
+            ],
+        ).names
+        public = self._subnets("public", [str(block) for block in config.public_subnets])
+        private = self._subnets("private", [str(block) for block in config.private_subnets])
+
+        gateway = InternetGateway(
+            self, "internet_gateway", vpc_id=self._vpc.id, tags=self._name_tag("igw")
+        )
+        public_routes = self._route_table("public", public)
+        ways_out: list[ITerraformDependable] = [
+            Route(
+                self,
+                "public_internet",
+                route_table_id=public_routes.id,
+                destination_cidr_block=ANYWHERE,
+                gateway_id=gateway.id,
+            )
+        ]
+        private_routes = [
+            self._route_table(f"private{zone}", [subnet]) for zone, subnet in enumerate(private)
+        ]
+        nats = [self._nat(zone, public[zone], gateway) for zone in range(config.nat_gateways)]
+        if nats:
+            for zone, table in enumerate(private_routes):
+                nat = nats[zone % len(nats)]
+                ways_out.append(
+                    Route(
+                        self,
+                        f"private{zone}_internet",
+                        route_table_id=table.id,
+                        destination_cidr_block=ANYWHERE,
+                        nat_gateway_id=nat.id,
+                    )
+                )
+        # Free, and keeps image layers (which ECR serves from S3) off the NAT gateways' bill.
+        VpcEndpoint(
+            self,
+            "s3_endpoint",
+            vpc_id=self._vpc.id,
+            service_name=f"com.amazonaws.{account.region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[table.id for table in (public_routes, *private_routes)],
+            tags=self._name_tag("s3"),
+        )
+        if config.flow_logs:
+            self._flow_logs(config.flow_log_retention_days, account)
+
+        self.outputs = VpcOutputs(
+            vpc_id=self._vpc.id,
+            cidr=config.cidr,
+            public_subnet_ids=tuple(subnet.id for subnet in public),
+            private_subnet_ids=tuple(subnet.id for subnet in private),
+            internet_access=tuple(ways_out),
+        )
+
+    def _name_tag(self, word: str) -> dict[str, str]:
+        return {"Name": self._naming.generate_simple_name(word)}
+
+    def _subnets(self, tier: str, blocks: list[str]) -> list[Subnet]:
+        return [
+            Subnet(
+                self,
+                f"{tier}{zone}",
+                vpc_id=self._vpc.id,
+                cidr_block=block,
+                availability_zone=Fn.element(self._zones, zone),
+                map_public_ip_on_launch=False,
+                tags=self._name_tag(f"{tier}{zone}"),
+            )
+            for zone, block in enumerate(blocks)
+        ]
+
+    def _route_table(self, word: str, subnets: list[Subnet]) -> RouteTable:
+        table = RouteTable(self, f"{word}_routes", vpc_id=self._vpc.id, tags=self._name_tag(word))
+        for number, subnet in enumerate(subnets):
+            RouteTableAssociation(
+                self,
+                f"{word}_routes_{number}",
+                subnet_id=subnet.id,
+                route_table_id=table.id,
+            )
+        return table
+
+    def _nat(self, zone: int, subnet: Subnet, gateway: InternetGateway) -> NatGateway:
+        address = Eip(
+            self,
+            f"nat{zone}_address",
+            domain="vpc",
+            tags=self._name_tag(f"nat{zone}"),
+            depends_on=[gateway],
+        )
+        return NatGateway(
+            self,
+            f"nat{zone}",
+            allocation_id=address.id,
+            subnet_id=subnet.id,
+            tags=self._name_tag(f"nat{zone}"),
+            # It can only be made in a subnet that reaches the internet.
+            depends_on=[gateway],
+        )
+
+    def _flow_logs(self, retention_days: int, account: AccountOutputs) -> None:
+        logs = CloudwatchLogGroup(
+            self,
+            "flow_log_group",
+            name=self._naming.log_group("flowlogs"),
+            retention_in_days=retention_days,
+        )
+        role = IamRole(
+            self,
+            "flow_log_role",
+            name=self._naming.generate_simple_name("flowlogs", limit=aws_limits.IAM_ROLE_NAME_MAX),
+            assume_role_policy=assume_role_policy(
+                "vpc-flow-logs.amazonaws.com", account_id=account.account_id
+            ),
+        )
+        policy = IamRolePolicy(
+            self,
+            "flow_log_policy",
+            name="write-flow-logs",
+            role=role.id,
+            policy=policy_document(
+                allow(
+                    *("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                    on=[logs.arn, f"{logs.arn}:*"],
+                )
+            ),
+        )
+        FlowLog(
+            self,
+            "flow_log",
+            vpc_id=self._vpc.id,
+            traffic_type="ALL",
+            log_destination=logs.arn,
+            iam_role_arn=role.arn,
+            max_aggregation_interval=60,
+            tags=self._name_tag("flowlogs"),
+            depends_on=[policy],
+        )
