@@ -144,8 +144,14 @@ class EcsModule(Construct):
             ),
             tags={"Name": name},
             # ECS refuses a target group that no listener uses; tasks need their rights and a way to
-            # their image.
-            depends_on=[load_balancer.listener, may_start, may_run, *network.internet_access],
+            # their image before they start.
+            depends_on=[
+                load_balancer.listener,
+                may_start,
+                may_run,
+                *network.internet_access,
+                *security.service_rules,
+            ],
         )
         if config.autoscaling:
             self._autoscaling(config.autoscaling, cluster, service)
@@ -160,7 +166,7 @@ class EcsModule(Construct):
         role = IamRole(
             self,
             f"{word}_role",
-            name=self._naming.generate_simple_name(word, limit=aws_limits.IAM_ROLE_NAME_MAX),
+            name=self._naming.generate_name(word, limit=aws_limits.IAM_ROLE_NAME_MAX),
             assume_role_policy=assume_role_policy(
                 "ecs-tasks.amazonaws.com", account_id=self._account.account_id
             ),

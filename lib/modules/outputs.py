@@ -15,6 +15,7 @@ class AccountOutputs:
 
     account_id: str
     partition: str
+    reverse_dns_prefix: str  # of AWS's own services: com.amazonaws, but for China
     region: str  # plain text, from config
 
 
@@ -40,11 +41,12 @@ class VpcOutputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecurityGroupOutputs:
-    """The three groups; every rule is in place as long as the groups are."""
+    """The three groups, and the rules that a task needs in place before it starts."""
 
     load_balancer_id: str
     service_id: str
     database_id: str
+    service_rules: tuple[ITerraformDependable, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -43,8 +43,10 @@ class ProviderModule(Construct):
                 )
             ],
         )
+        partition = DataAwsPartition(self, "partition")
         self.outputs = AccountOutputs(
             account_id=DataAwsCallerIdentity(self, "caller").account_id,
-            partition=DataAwsPartition(self, "partition").partition,
+            partition=partition.partition,
+            reverse_dns_prefix=partition.reverse_dns_prefix,
             region=config.region,
         )

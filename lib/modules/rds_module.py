@@ -172,9 +172,7 @@ class RdsModule(Construct):
         role = IamRole(
             self,
             "monitoring_role",
-            name=self._naming.generate_simple_name(
-                "rdsmonitoring", limit=aws_limits.IAM_ROLE_NAME_MAX
-            ),
+            name=self._naming.generate_name("rdsmonitoring", limit=aws_limits.IAM_ROLE_NAME_MAX),
             assume_role_policy=assume_role_policy(
                 "monitoring.rds.amazonaws.com", account_id=account.account_id
             ),
@@ -218,11 +216,11 @@ class RdsModule(Construct):
             description="Master user of the database",
             recovery_window_in_days=0 if deletable else 30,
         )
-        SecretsmanagerSecretVersion(
+        version = SecretsmanagerSecretVersion(
             self,
             "secret_version",
             secret_id=secret.id,
             secret_string_wo=Fn.jsonencode({"username": config.username, "password": password}),
             secret_string_wo_version=config.password_version,
         )
-        return secret.arn
+        return version.arn  # the secret's, once there is something in it

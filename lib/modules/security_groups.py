@@ -60,9 +60,13 @@ class SecurityGroupsModule(Construct):
                     to_port=port,
                     cidr_ipv4=cidr,
                 )
-        self._allow(balancer, service, config.service.container_port, "load_balancer_to_service")
-        self._allow(service, database, config.database.port, "service_to_database")
-        VpcSecurityGroupEgressRule(
+        service_rules = [
+            *self._allow(
+                balancer, service, config.service.container_port, "load_balancer_to_service"
+            ),
+            *self._allow(service, database, config.database.port, "service_to_database"),
+        ]
+        to_internet = VpcSecurityGroupEgressRule(
             self,
             "service_to_internet",
             security_group_id=service.id,
@@ -73,7 +77,10 @@ class SecurityGroupsModule(Construct):
             cidr_ipv4=ANYWHERE,
         )
         self.outputs = SecurityGroupOutputs(
-            load_balancer_id=balancer.id, service_id=service.id, database_id=database.id
+            load_balancer_id=balancer.id,
+            service_id=service.id,
+            database_id=database.id,
+            service_rules=(*service_rules, to_internet),
         )
 
     def _group(self, id_: str, word: str, description: str) -> SecurityGroup:
@@ -88,9 +95,11 @@ class SecurityGroupsModule(Construct):
             tags={"Name": name},
         )
 
-    def _allow(self, source: SecurityGroup, target: SecurityGroup, port: int, id_: str) -> None:
+    def _allow(
+        self, source: SecurityGroup, target: SecurityGroup, port: int, id_: str
+    ) -> tuple[VpcSecurityGroupEgressRule, VpcSecurityGroupIngressRule]:
         """Opens one port from one group to another: both ends have to."""
-        VpcSecurityGroupEgressRule(
+        out = VpcSecurityGroupEgressRule(
             self,
             f"{id_}_out",
             security_group_id=source.id,
@@ -100,7 +109,7 @@ class SecurityGroupsModule(Construct):
             to_port=port,
             referenced_security_group_id=target.id,
         )
-        VpcSecurityGroupIngressRule(
+        into = VpcSecurityGroupIngressRule(
             self,
             f"{id_}_in",
             security_group_id=target.id,
@@ -110,3 +119,4 @@ class SecurityGroupsModule(Construct):
             to_port=port,
             referenced_security_group_id=source.id,
         )
+        return out, into

@@ -61,7 +61,12 @@ class VpcModule(Construct):
         )
         # Every new VPC has a group that lets its members talk: taken over here, and emptied.
         DefaultSecurityGroup(
-            self, "default_security_group", vpc_id=self._vpc.id, tags=self._name_tag("unused")
+            self,
+            "default_security_group",
+            vpc_id=self._vpc.id,
+            ingress=[],
+            egress=[],
+            tags=self._name_tag("unused"),
         )
         self._zones = DataAwsAvailabilityZones(
             self,
@@ -109,7 +114,7 @@ class VpcModule(Construct):
             self,
             "s3_endpoint",
             vpc_id=self._vpc.id,
-            service_name=f"com.amazonaws.{account.region}.s3",
+            service_name=f"{account.reverse_dns_prefix}.{account.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in (public_routes, *private_routes)],
             tags=self._name_tag("s3"),
@@ -181,7 +186,7 @@ class VpcModule(Construct):
         role = IamRole(
             self,
             "flow_log_role",
-            name=self._naming.generate_simple_name("flowlogs", limit=aws_limits.IAM_ROLE_NAME_MAX),
+            name=self._naming.generate_name("flowlogs", limit=aws_limits.IAM_ROLE_NAME_MAX),
             assume_role_policy=assume_role_policy(
                 "vpc-flow-logs.amazonaws.com", account_id=account.account_id
             ),
@@ -205,7 +210,6 @@ class VpcModule(Construct):
             traffic_type="ALL",
             log_destination=logs.arn,
             iam_role_arn=role.arn,
-            max_aggregation_interval=60,
             tags=self._name_tag("flowlogs"),
             depends_on=[policy],
         )
