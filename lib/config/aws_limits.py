@@ -2,13 +2,16 @@
 
 A limit that botocore's service models state too is held equal to them by
 ``tests/unit/test_aws_limits.py``, which also lists those they do not state. Patterns are for
-``re.fullmatch`` and mean ASCII.
+``re.fullmatch``.
 """
 
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+# What AWS calls an Integer, where it states no smaller limit.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_definition_parameters.html
+INTEGER_MAX: Final = 2_147_483_647
 
 # --- regions, accounts, ARNs -----------------------------------------------------------------
 
@@ -49,7 +52,7 @@ IAM_ROLE_ARN_PATTERN: Final = (
 )
 
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-TAG_VALUE_PATTERN: Final = r"[A-Za-z0-9 _.:/=+@-]{0,256}"
+TAG_VALUE_PATTERN: Final = r"[\w .:/=+@-]{1,256}"  # letters of any script; empty says nothing
 
 # --- VPC and subnets -------------------------------------------------------------------------
 
@@ -115,9 +118,6 @@ FARGATE_MEMORY_MIB: Final = MappingProxyType(
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 TASKS_PER_SERVICE_MAX: Final = 5000  # tasks
 
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_definition_parameters.html
-HEALTH_CHECK_GRACE_MAX: Final = 2_147_483_647  # seconds
-
 # The characters before an @digest, which has its own form.
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 IMAGE_REFERENCE_MAX: Final = 255  # characters
@@ -160,7 +160,7 @@ POSTGRES_RESERVED_WORDS: Final = frozenset(
     localtimestamp not null offset on only or order placing primary references returning select
     session_user some symmetric system_user table then to trailing true union unique user using
     variadic when where window with
-    """.split()
+    """.split()  # noqa: SIM905 - as words, the list can be held against its source
 )
 
 # Tried against RDS: https://github.com/aws-cloudformation/cfn-lint/pull/4425
@@ -188,17 +188,13 @@ POSTGRES_END_OF_STANDARD_SUPPORT: Final = MappingProxyType(
     }
 )
 
-# --- CloudWatch Logs and S3 ------------------------------------------------------------------
+# --- CloudWatch Logs -------------------------------------------------------------------------
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_NoncurrentVersionExpiration.html
-NONCURRENT_VERSION_DAYS_MIN: Final = 1  # days
-NONCURRENT_VERSION_DAYS_MAX: Final = 2_147_483_647  # days
 
 # --- names -----------------------------------------------------------------------------------
 # Characters each. What TAP makes names of ([a-z0-9] and single inner hyphens, letter first)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lib.config import aws_limits
 from lib.config.environment_config import StateBackend
-from lib.config.validation import image_problem, shown
+from lib.config.validation import Finding, image_findings, shown
 from lib.errors import Problem, SettingsError
 
 ALL = "all"
@@ -50,7 +50,7 @@ class Settings:
         for variable, check in _OPTIONAL.items():
             if value := environ.get(variable):
                 problems += (
-                    Problem(variable, message, hint) for message, hint in check(value)
+                    Problem(variable, finding.message, finding.hint) for finding in check(value)
                 )
         if problems:
             raise SettingsError(problems)
@@ -65,9 +65,6 @@ class Settings:
             state_backend=StateBackend(backend) if backend else None,
             container_image=environ.get("CONTAINER_IMAGE") or None,
         )
-
-
-_Finding = tuple[str, str]  # message, hint
 
 
 def _split(value: str) -> list[str]:
@@ -88,7 +85,9 @@ def _environment_problems(value: str, known: Sequence[str]) -> Iterator[Problem]
         if asked.count(name) > 1:
             yield Problem("ENVIRONMENT", f"{shown(name)} stands there twice", "drop one")
         if name not in known and name != ALL:
-            near = difflib.get_close_matches(name.lower(), known, n=1)
+            lower = name.lower()
+            near = [*filter(lower.startswith, known)]  # production: prod
+            near = near or difflib.get_close_matches(lower, known, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             yield Problem("ENVIRONMENT", f"unknown environment {shown(name)}", meant + choices)
 
@@ -117,34 +116,36 @@ def suffix_problems(suffix: str) -> Iterator[Problem]:
         )
 
 
-def _region_findings(value: str) -> Iterator[_Finding]:
+def _region_findings(value: str) -> Iterator[Finding]:
     if not re.fullmatch(aws_limits.REGION_PATTERN, value):
-        yield f"{shown(value)} is not a region", "write one like us-east-1, or leave it unset"
+        yield Finding(
+            f"{shown(value)} is not a region", "write one like us-east-1, or leave it unset"
+        )
 
 
-def _password_findings(value: str) -> Iterator[_Finding]:
+def _password_findings(value: str) -> Iterator[Finding]:
     # One finding for every fault: which one it was would tell something of the value.
     legal = all(
         "!" <= character <= "~" and character not in aws_limits.RDS_PASSWORD_FORBIDDEN
         for character in value
     )
     if not legal or not aws_limits.RDS_PASSWORD_MIN <= len(value) <= aws_limits.RDS_PASSWORD_MAX:
-        yield (
+        yield Finding(
             "is not a password that RDS accepts",
             f"use {aws_limits.RDS_PASSWORD_MIN}-{aws_limits.RDS_PASSWORD_MAX} printable ASCII"
             ' characters without / " @ or space, or unset it and RDS makes one',
         )
 
 
-def _state_backend_findings(value: str) -> Iterator[_Finding]:
+def _state_backend_findings(value: str) -> Iterator[Finding]:
     choices = [backend.value for backend in StateBackend]
     if value not in choices:
-        yield f"{shown(value)} is not a state backend", f"choose {' or '.join(choices)}"
+        yield Finding(f"{shown(value)} is not a state backend", f"choose {' or '.join(choices)}")
 
 
 _OPTIONAL = {
     "AWS_REGION": _region_findings,
     "DB_PASSWORD": _password_findings,
     "STATE_BACKEND": _state_backend_findings,
-    "CONTAINER_IMAGE": image_problem,
+    "CONTAINER_IMAGE": image_findings,
 }

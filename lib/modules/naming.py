@@ -2,9 +2,9 @@
 
 Names keep apart what is apart: for each pattern, two different inputs never meet in one name,
 because the environment and the word in it have no hyphen and the region ends in its number. A
-name over its resource's limit is cut and ends in a hash of the whole name instead; two of those
-meet only where 40 bits of SHA-256 do. Every name is lower-case, begins with a letter and has
-single inner hyphens, which every resource in ``aws_limits.py`` accepts.
+name over its resource's limit is cut, environment and word first, and ends in a hash of the
+whole name; two of those meet only where 40 bits of SHA-256 do. Every name is lower-case, begins
+with a letter and has single inner hyphens, which every resource in ``aws_limits.py`` accepts.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lib.config import aws_limits
 from lib.config.environment_config import PROJECT
 from lib.config.settings import suffix_problems
-from lib.config.validation import environment_name_problem, shown
+from lib.config.validation import environment_name_findings, shown
 from lib.errors import NamingError
 
 _HASH_LENGTH = 10  # hexadecimal digits: 40 bits
@@ -36,8 +36,8 @@ class NamingModule:
     account_id: str | None = None
 
     def __post_init__(self) -> None:
-        for message, hint in environment_name_problem(self.environment):
-            raise NamingError(message, hint=hint)
+        for finding in environment_name_findings(self.environment):
+            raise NamingError(finding.message, hint=finding.hint)
         for problem in suffix_problems(self.environment_suffix):
             raise NamingError(f"{problem.path}: {problem.message}", hint=problem.hint)
         _require(aws_limits.REGION_PATTERN, self.region, "a region", "us-east-1")
@@ -51,7 +51,7 @@ class NamingModule:
         characters, from ``aws_limits``; the default is legal for every resource. Raises
         ``NamingError``.
         """
-        return self._name(self.region, _word(service), limit=limit)
+        return self._name(_word(service), region=self.region, limit=limit)
 
     def generate_simple_name(
         self, resource: str, *, limit: int = aws_limits.SHORTEST_NAME_MAX
@@ -62,8 +62,12 @@ class NamingModule:
     @property
     def state_bucket(self) -> str:
         """``{env}-{region}-tfstate-{suffix}``, then the account id where it is known."""
-        own = () if self.account_id is None else (self.account_id,)
-        return self._name(self.region, "tfstate", after=own, limit=aws_limits.BUCKET_NAME_MAX)
+        return self._name(
+            "tfstate",
+            region=self.region,
+            account_id=self.account_id,
+            limit=aws_limits.BUCKET_NAME_MAX,
+        )
 
     @property
     def stack_id(self) -> str:
@@ -72,37 +76,46 @@ class NamingModule:
 
     def ssm_path(self, component: str, key: str) -> str:
         """``/tap/{env}/{suffix}/{component}/{key}``. Raises ``NamingError``."""
-        return f"{self._path}/{_path_word(component)}/{_path_word(key)}"
+        partition = aws_limits.partition_of(self.region)
+        arn = f"arn:{partition}:ssm:{self.region}:123456789012:parameter"
+        return self._path(component, key, limit=aws_limits.SSM_PARAMETER_ARN_MAX - len(arn))
 
     def log_group(self, what: str) -> str:
         """``/tap/{env}/{suffix}/{what}``. Raises ``NamingError``."""
-        return f"{self._path}/{_path_word(what)}"
+        return self._path(what, limit=aws_limits.LOG_GROUP_NAME_MAX)
 
-    @property
-    def _path(self) -> str:
-        return f"/{PROJECT}/{self.environment}/{self.environment_suffix}"
+    def _path(self, *words: str, limit: int) -> str:
+        for word in words:
+            _require(_PATH_WORD, word, "a word for a path", "vpc_id: a-z, 0-9, inner _ or -")
+        path = "/".join(("", PROJECT, self.environment, self.environment_suffix, *words))
+        if len(path) > limit:
+            raise NamingError(
+                f"{shown(path)} is longer than {limit} characters", hint="use shorter words"
+            )
+        return path
 
-    def _name(self, *words: str, after: tuple[str, ...] = (), limit: int) -> str:
-        whole = "-".join((self.environment, *words, self.environment_suffix, *after))
+    def _name(
+        self, word: str, *, region: str | None = None, account_id: str | None = None, limit: int
+    ) -> str:
+        env, suffix = self.environment, self.environment_suffix
+        whole = "-".join(filter(None, (env, region, word, suffix, account_id)))
         if len(whole) <= limit:
             return whole
+        # What stays readable of a cut name is whose it is and what it is.
+        head = "-".join(filter(None, (env, word, region, suffix)))
         room = limit - _HASH_LENGTH - 1
-        if room < len(self.environment):
+        if room < len(env):
             raise NamingError(
-                f"{whole} cannot be shortened to {limit} characters",
+                f"{shown(whole)} cannot be shortened to {limit} characters",
                 hint="give the resource's limit from aws_limits",
             )
         digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_LENGTH]
-        return f"{whole[:room].rstrip('-')}-{digest}"
+        return f"{head[:room].rstrip('-')}-{digest}"
 
 
 def _word(word: str) -> str:
     # A hyphen would let two copies share a name: a + b-c and a-b + c.
     return _require(_WORD, word, "a word for a name", "alb: a-z and 0-9, a letter first, no hyphen")
-
-
-def _path_word(word: str) -> str:
-    return _require(_PATH_WORD, word, "a word for a path", "vpc_id: a-z, 0-9, inner _ or -")
 
 
 def _require(pattern: str, value: str, what: str, example: str) -> str:

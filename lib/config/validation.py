@@ -1,0 +1,1000 @@
+"""Every rule about the environments, and all problems found at once.
+
+First each value's type is held against its annotation; then the rules run whose values are
+well-typed, so that no rule has to guard itself and nothing raises, whatever stands in a field.
+A rule is a row in a table: the fields it reads and a small function of their values.
+
+Left out: what only AWS knows (quotas of an account, classes on sale in a region, whether an ARN
+exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limits.py``.
+"""
+
+import calendar
+import functools
+import re
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from enum import Enum
+from ipaddress import IPv4Interface, IPv4Network
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from lib.config import aws_limits
+from lib.config.environment_config import (
+    ZONES,
+    AutoscalingConfig,
+    EnvironmentConfig,
+    NatMode,
+    SubnetTier,
+)
+from lib.errors import Problem
+
+ENVIRONMENT_NAME_PATTERN = r"[a-z][a-z0-9]{1,9}"
+PRODUCTION_NAME = "prod"
+PRODUCTION_BACKUP_DAYS_MIN = 7
+PRODUCTION_TASKS_MIN = 2  # one can be lost, or replaced, without an outage
+SUPPORT_WARNING_MONTHS = 6
+
+_SUBNETS = 2 * ZONES
+_SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
+_CONFIG_FILE = "lib/config/environment_config.py"
+
+
+class Finding(NamedTuple):
+    """What a rule has to say about a field; ``at`` is the part of it, such as ``[0]``."""
+
+    message: str
+    hint: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``check`` is called with the values at ``reads``; what it finds stands at the first."""
+
+    reads: tuple[str, ...]
+    check: Callable[..., Iterable[Finding]]
+    production_only: bool = False
+
+
+def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
+    """All problems of all environments, in the order of the config; never raises.
+
+    A path begins with the environment's name, or with its place (``environments[2]``) where
+    the name is wrong or taken.
+    """
+    if not environments:
+        return [Problem("environments", "there are none", f"add an entry in {_CONFIG_FILE}")]
+    entries: list[_Entry] = []
+    problems: list[Problem] = []
+    for index, environment in enumerate(environments):
+        entry = _entry(index, environment, taken={entry.label for entry in entries})
+        entries.append(entry)
+        problems += entry.problems()
+    problems += _across(entries)
+    return problems
+
+
+def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
+    """Warns from six months before RDS standard support of the major version ends, and after.
+
+    ``environment`` is a valid one.
+    """
+    major = environment.database.engine_version
+    end = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT[major]
+    if today < _months_before(end, SUPPORT_WARNING_MONTHS):
+        return []
+    verb = "leaves" if today <= end else "left"
+    newest = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
+    after = (
+        "extended support is charged for from then on"
+        if environment.database.extended_support
+        else "without extended support RDS creates no instance of it from then on"
+    )
+    problem = Problem(
+        f"{environment.name}.database.engine_version",
+        f"PostgreSQL {major} {verb} RDS standard support on {end}: {after}",
+        f'set engine_version="{newest}" for {environment.name} in {_CONFIG_FILE}',
+    )
+    return [str(problem)]
+
+
+def _months_before(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+
+
+def shown(value: object) -> str:
+    """``value`` as an error message shows it: on one line and not too long."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # an int of more than sys.get_int_max_str_digits() digits
+        return f"a huge {type(value).__name__}"
+
+
+# --- types -----------------------------------------------------------------------------------
+
+
+_type_hints = functools.cache(typing.get_type_hints)
+
+
+def _type_findings(value: object, expected: Any, path: str = "") -> Iterator[tuple[str, Finding]]:
+    """Pairs of a path below ``path`` and what is wrong with the type of the value there."""
+    if isinstance(expected, type) and is_dataclass(expected):
+        if not isinstance(value, expected):
+            yield path, _wrong_type(value, expected)
+            return
+        hints = _type_hints(expected)
+        for field in fields(expected):
+            below = f"{path}.{field.name}" if path else field.name
+            yield from _type_findings(getattr(value, field.name), hints[field.name], below)
+        return
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is types.UnionType:  # X | None, the only unions in the config
+        if value is not None:
+            yield from _type_findings(value, arguments[0], path)
+    elif origin is tuple:
+        if not isinstance(value, tuple):
+            yield path, _wrong_type(value, tuple, "write it as a tuple: (a, b), or (a,) for one")
+            return
+        for index, item in enumerate(value):
+            yield from _type_findings(item, arguments[0], f"{path}[{index}]")
+    elif origin is Mapping:
+        yield from _mapping_type_findings(value, path)
+    elif not _is(value, expected):
+        yield path, _wrong_type(value, expected)
+
+
+def _mapping_type_findings(value: object, path: str) -> Iterator[tuple[str, Finding]]:
+    """``Mapping[str, str]``; its values are not shown, since they may be secrets."""
+    if not isinstance(value, Mapping):
+        message = f"{_a(type(value))} is not a mapping"
+        yield path, Finding(message, "write it as a dict: {name: value}")
+        return
+    for key, item in value.items():
+        for role, text in (("name", key), ("value", item)):
+            if not _is(text, str):
+                message = f"the {role} is {_a(type(text))}, not a str"
+                yield f"{path}[{shown(key)}]", Finding(message, "put quotes around it")
+
+
+def _is(value: object, kind: type) -> bool:
+    """Exactly: a bool is no int here, and no subclass brings methods of its own."""
+    return type(value) is kind  # pylint: disable=unidiomatic-typecheck  # see above
+
+
+def _wrong_type(value: object, expected: type, hint: str | None = None) -> Finding:
+    message = f"{shown(value)} is {_a(type(value))}, not {_a(expected)}"
+    if hint is None and issubclass(expected, Enum):
+        members = (f"{expected.__name__}.{member.name}" for member in expected)
+        hint = f"write {' or '.join(members)}"
+    elif hint is None:
+        hint = _TYPE_HINTS.get(expected, f"write {expected.__name__}(...)")
+    return Finding(message, hint)
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[:1] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
+
+
+_TYPE_HINTS = {
+    bool: "write True or False",
+    int: "write a whole number without quotes",
+    str: "put quotes around it",
+}
+
+
+# --- running the rules -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One environment, and what is known to be wrong with its types."""
+
+    label: str
+    environment: EnvironmentConfig
+    ill_typed: tuple[tuple[str, Finding], ...]
+
+    def problems(self) -> Iterator[Problem]:
+        """Wrong types, then broken rules."""
+        for path, finding in self.ill_typed:
+            yield self.problem(path, finding)
+        for rule in RULES:
+            if rule.production_only and not self.is_production:
+                continue
+            if self.readable(*rule.reads):
+                for finding in rule.check(*map(self.value, rule.reads)):
+                    yield self.problem(rule.reads[0], finding)
+
+    def problem(self, path: str, finding: Finding) -> Problem:
+        """``finding`` at ``path`` of this environment."""
+        place = f"{self.label}.{path}" if path else self.label
+        return Problem(place + finding.at, finding.message, finding.hint)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the rules of production hold for it."""
+        return self.readable("production") and self.environment.production
+
+    def readable(self, *paths: str) -> bool:
+        """Whether there is a value of the right type, all through, at each of ``paths``."""
+        return all(
+            not any(_touch(path, ill) for ill, _ in self.ill_typed)
+            and (not (parent := path.rpartition(".")[0]) or self.value(parent) is not None)
+            for path in paths
+        )
+
+    def value(self, path: str) -> Any:
+        """What stands at ``path``; None below a None."""
+        value: Any = self.environment
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        return value
+
+
+def _touch(path: str, other: str) -> bool:
+    """Whether one of two paths is the other or lies below it."""
+    short, long = sorted((path, other), key=len)
+    return long == short or short == "" or (long.startswith(short) and long[len(short)] in ".[")
+
+
+def _entry(index: int, environment: EnvironmentConfig, taken: Collection[str]) -> _Entry:
+    place = f"environments[{index}]"
+    name = getattr(environment, "name", None)
+    if not isinstance(name, str) or name in taken or any(environment_name_findings(name)):
+        name = place
+    return _Entry(name, environment, tuple(_type_findings(environment, EnvironmentConfig)))
+
+
+# --- rules that many fields share ------------------------------------------------------------
+
+
+def _between(path: str, low: int, high: int, unit: str) -> Rule:
+    def check(value: int) -> Iterator[Finding]:
+        if not low <= value <= high:
+            side, limit = ("below the minimum", low) if value < low else ("above the maximum", high)
+            yield Finding(f"{shown(value)} is {side} of {limit} {unit}", f"write {low} to {high}")
+
+    return Rule((path,), check)
+
+
+def _one_of(path: str, allowed: Collection[object], unit: str) -> Rule:
+    def check(value: object) -> Iterator[Finding]:
+        if value not in allowed:
+            yield Finding(f"{shown(value)} is no {unit}", f"choose {', '.join(map(str, allowed))}")
+
+    return Rule((path,), check)
+
+
+def _matches(path: str, pattern: str, what: str, hint: str) -> Rule:
+    def check(value: str | None) -> Iterator[Finding]:
+        if value is not None and not re.fullmatch(pattern, value):
+            yield Finding(f"{shown(value)} is not {what}", hint)
+
+    return Rule((path,), check)
+
+
+def _production_wants(path: str, wanted: bool, why: str) -> Rule:
+    def check(value: bool) -> Iterator[Finding]:
+        if value is not wanted:
+            yield Finding(f"production needs {wanted}: {why}", f"write {wanted}")
+
+    return Rule((path,), check, production_only=True)
+
+
+def _log_retention(path: str) -> Rule:
+    return _one_of(path, aws_limits.LOG_RETENTION_DAYS, "retention of CloudWatch Logs, in days")
+
+
+def _percent(path: str) -> Rule:
+    return _between(path, 1, 100, "percent")
+
+
+def _port(path: str, low: int, high: int) -> Rule:
+    return _between(path, low, high, "for a port")
+
+
+def _repeated(values: Sequence[str]) -> Iterator[Finding]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield Finding(f"{shown(value)} stands there twice", "drop one", f"[{index}]")
+
+
+# --- the environment itself ------------------------------------------------------------------
+
+
+def environment_name_findings(name: str) -> Iterator[Finding]:
+    """What is wrong with an environment's name; nothing when it is fine."""
+    if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
+        yield Finding(
+            f"{shown(name)} is not an environment's name",
+            "write 2-10 of a-z and 0-9, a letter first",
+        )
+    elif name in aws_limits.RESERVED_FIRST_WORDS:
+        refusing = aws_limits.RESERVED_FIRST_WORDS[name]
+        yield Finding(f"AWS refuses {refusing} whose name begins with {name}-", "choose another")
+    elif name == "all":
+        yield Finding("ENVIRONMENT=all means every environment", "choose another")
+
+
+def _prod_is_production(production: bool, name: str) -> Iterator[Finding]:
+    if name == PRODUCTION_NAME and not production:
+        yield Finding(f"{name} is not held to the rules of production", "write production=True")
+
+
+def _role_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
+    if arn is None:
+        return
+    match = re.fullmatch(aws_limits.IAM_ROLE_ARN_PATTERN, arn)
+    if not match:
+        yield Finding(
+            f"{shown(arn)} is not the ARN of an IAM role",
+            "write one like arn:aws:iam::123456789012:role/deploy",
+        )
+        return
+    yield from _foreign(match, "role", region, account_id)
+
+
+def _foreign(
+    arn: re.Match[str], what: str, region: str, account_id: str | None
+) -> Iterator[Finding]:
+    """An ARN of another partition or account than the environment's."""
+    partition = aws_limits.partition_of(region)
+    if arn["partition"] != partition:
+        yield Finding(
+            f"the {what} is in partition {arn['partition']}, {shown(region)} in {partition}",
+            f"use a {what} in {partition}",
+        )
+    if account_id is not None and arn["account"] != account_id:
+        yield Finding(
+            f"the {what} is in account {arn['account']}, the environment in {shown(account_id)}",
+            f"use a {what} in the environment's account, or mend account_id",
+        )
+
+
+_ENVIRONMENT_RULES = (
+    Rule(("name",), environment_name_findings),
+    Rule(("production", "name"), _prod_is_production),
+    _matches("region", aws_limits.REGION_PATTERN, "a region", "write one like us-east-1"),
+    _matches(
+        "owner",
+        aws_limits.TAG_VALUE_PATTERN,
+        "the value of a tag",
+        "write 1-256 letters, digits, spaces and _ . : / = + - @",
+    ),
+    _matches(
+        "account_id", aws_limits.ACCOUNT_ID_PATTERN, "an account id", "write its 12 digits as text"
+    ),
+    Rule(("deploy_role_arn", "region", "account_id"), _role_arn),
+)
+
+
+# --- network ---------------------------------------------------------------------------------
+
+
+def _network(cidr: str) -> IPv4Network | None:
+    """None where ``_cidr`` has something to say."""
+    return None if any(_cidr(cidr)) else IPv4Network(cidr)
+
+
+def _cidr(cidr: str) -> Iterator[Finding]:
+    try:
+        interface = IPv4Interface(cidr)
+    except ValueError:
+        yield Finding(f"{shown(cidr)} is not an IPv4 range", "write one like 10.0.0.0/16")
+        return
+    canonical = str(interface.network)
+    if interface.ip != interface.network.network_address:
+        yield Finding(f"{shown(cidr)} has host bits set", f"write {canonical}")
+    elif cidr != canonical:
+        yield Finding(f"{shown(cidr)} is not written as address/prefix", f"write {canonical}")
+
+
+def _vpc_size(cidr: str) -> Iterator[Finding]:
+    vpc = _network(cidr)
+    if vpc is None:
+        return
+    largest, smallest = aws_limits.VPC_PREFIX_MIN, aws_limits.VPC_PREFIX_MAX
+    hint = f"use a prefix of /{largest} to /{_SMALLEST_VPC_PREFIX}"
+    if not largest <= vpc.prefixlen <= smallest:
+        yield Finding(f"/{vpc.prefixlen} is outside the /{largest} to /{smallest} of a VPC", hint)
+    elif vpc.prefixlen > _SMALLEST_VPC_PREFIX:
+        yield Finding(
+            f"/{vpc.prefixlen} is too small for {_SUBNETS} subnets that a load balancer accepts",
+            hint,
+        )
+
+
+_NETWORK_RULES = (
+    Rule(("network.cidr",), _cidr),
+    Rule(("network.cidr",), _vpc_size),
+    _log_retention("network.flow_log_retention_days"),
+)
+
+
+# --- database --------------------------------------------------------------------------------
+
+
+def _engine_version(version: str) -> Iterator[Finding]:
+    majors = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
+    if version in majors:
+        return
+    major = version.partition(".")[0]
+    hint = f"choose {', '.join(majors)}"
+    if major in majors:
+        hint = f"write {major}: AWS chooses and patches the minor version"
+    yield Finding(f"{shown(version)} is not a major version of PostgreSQL that TAP knows", hint)
+
+
+def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
+    low, high = aws_limits.RDS_STORAGE_MIN_GIB, aws_limits.RDS_STORAGE_MAX_GIB
+    percent = 100 + aws_limits.RDS_AUTOSCALING_HEADROOM_PERCENT
+    least = -(-allocated * percent // 100)
+    if maximum > high:
+        yield Finding(
+            f"{shown(maximum)} is above the maximum of {high} GiB", f"write {high} at most"
+        )
+    elif maximum < least and low <= allocated <= high:
+        yield Finding(
+            f"{shown(maximum)} is below {least} GiB, the least that RDS takes with"
+            f" storage_gib {allocated}",
+            f"write {least} to {high}"
+            if least <= high
+            else f"lower storage_gib to {high * 100 // percent} at most",
+        )
+
+
+def _username(name: str) -> Iterator[Finding]:
+    lower = name.lower()
+    if not re.fullmatch(aws_limits.RDS_USERNAME_PATTERN, name):
+        yield Finding(
+            f"{shown(name)} is not a user name", "write 1-16 letters, digits and _, a letter first"
+        )
+    elif (
+        lower in aws_limits.RDS_RESERVED_USERNAMES | aws_limits.POSTGRES_RESERVED_WORDS
+        or lower.startswith(aws_limits.POSTGRES_RESERVED_ROLE_PREFIX)
+    ):
+        yield Finding(f"{shown(name)} is reserved", "choose another, such as app_admin")
+
+
+def _database_name(name: str) -> Iterator[Finding]:
+    if not re.fullmatch(aws_limits.RDS_DATABASE_NAME_PATTERN, name):
+        yield Finding(
+            f"{shown(name)} is not a database's name",
+            "write 1-63 letters, digits and _, a letter first",
+        )
+    elif (
+        name.lower() in aws_limits.RDS_RESERVED_DATABASE_NAMES | aws_limits.POSTGRES_RESERVED_WORDS
+    ):
+        yield Finding(f"{shown(name)} is reserved", "choose another, such as app")
+
+
+def _log_exports(exports: tuple[str, ...]) -> Iterator[Finding]:
+    known = aws_limits.RDS_POSTGRES_LOG_EXPORTS
+    for index, export in enumerate(exports):
+        if export not in known:
+            yield Finding(
+                f"{shown(export)} is no log of PostgreSQL",
+                f"choose {', '.join(known)}",
+                f"[{index}]",
+            )
+    yield from _repeated(exports)
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_MINUTES = 24 * 60
+_WEEK_MINUTES = len(_DAYS) * _DAY_MINUTES
+_TIME = r"([01][0-9]|2[0-3]):([0-5][0-9])"
+_DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
+
+
+class _Window(NamedTuple):
+    start: int  # minutes from midnight, or from Monday's midnight
+    minutes: int  # how long
+
+
+def _backup_window(text: str) -> _Window | Finding:
+    match = re.fullmatch(f"{_TIME}-{_TIME}", text)
+    if not match:
+        return Finding(f"{shown(text)} is not a window", "write hh:mm-hh:mm, in UTC")
+    start, end = (int(hour) * 60 + int(minute) for hour, minute in _halves(match))
+    return _window(text, start, (end - start) % _DAY_MINUTES, longest=_DAY_MINUTES)
+
+
+def _maintenance_window(text: str) -> _Window | Finding:
+    match = re.fullmatch(f"{_DAY_TIME}-{_DAY_TIME}", text)
+    if not match:
+        return Finding(f"{shown(text)} is not a window", "write ddd:hh:mm-ddd:hh:mm, in UTC")
+    start, end = (
+        _DAYS.index(day) * _DAY_MINUTES + int(hour) * 60 + int(minute)
+        for day, hour, minute in _halves(match)
+    )
+    longest = aws_limits.RDS_MAINTENANCE_WINDOW_MAX_MINUTES
+    return _window(text, start, (end - start) % _WEEK_MINUTES, longest=longest)
+
+
+def _halves(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    groups = match.groups()
+    return groups[: len(groups) // 2], groups[len(groups) // 2 :]
+
+
+def _window(text: str, start: int, minutes: int, *, longest: int) -> _Window | Finding:
+    shortest = aws_limits.RDS_WINDOW_MIN_MINUTES
+    if shortest <= minutes <= longest:
+        return _Window(start, minutes)
+    return Finding(
+        f"{shown(text)} is {minutes} minutes long",
+        f"make it {shortest} minutes to {longest // 60} hours",
+    )
+
+
+def _window_rule(path: str, parse: Callable[[str], _Window | Finding]) -> Rule:
+    def check(text: str) -> Iterator[Finding]:
+        if isinstance(finding := parse(text), Finding):
+            yield finding
+
+    return Rule((path,), check)
+
+
+def _windows_apart(maintenance_text: str, backup_text: str) -> Iterator[Finding]:
+    maintenance, backup = _maintenance_window(maintenance_text), _backup_window(backup_text)
+    if isinstance(maintenance, Finding) or isinstance(backup, Finding):
+        return
+    for day in range(len(_DAYS)):
+        # On a circle two spans meet when either begins within the other.
+        ahead = (day * _DAY_MINUTES + backup.start - maintenance.start) % _WEEK_MINUTES
+        if ahead < maintenance.minutes or -ahead % _WEEK_MINUTES < backup.minutes:
+            yield Finding(
+                f"{maintenance_text} overlaps the backup_window {backup_text}", "move one of them"
+            )
+            return
+
+
+def _production_backups(days: int) -> Iterator[Finding]:
+    if days < PRODUCTION_BACKUP_DAYS_MIN:
+        yield Finding(
+            f"production needs {PRODUCTION_BACKUP_DAYS_MIN} days of backups, not {shown(days)}",
+            f"write {PRODUCTION_BACKUP_DAYS_MIN} to {aws_limits.RDS_BACKUP_DAYS_MAX}",
+        )
+
+
+# Performance Insights has no rule: with PostgreSQL every class takes it.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
+_DATABASE_RULES = (
+    Rule(("database.engine_version",), _engine_version),
+    _matches(
+        "database.instance_class",
+        aws_limits.RDS_INSTANCE_CLASS_PATTERN,
+        "an instance class",
+        "write db.<family>.<size>, such as db.t3.micro",
+    ),
+    _production_wants("database.multi_az", True, "a zone's loss must not stop the database"),
+    _between(
+        "database.backup_days",
+        aws_limits.RDS_BACKUP_DAYS_MIN,
+        aws_limits.RDS_BACKUP_DAYS_MAX,
+        "days",
+    ),
+    Rule(("database.backup_days",), _production_backups, production_only=True),
+    _between(
+        "database.storage_gib",
+        aws_limits.RDS_STORAGE_MIN_GIB,
+        aws_limits.RDS_STORAGE_MAX_GIB,
+        "GiB",
+    ),
+    Rule(("database.max_storage_gib", "database.storage_gib"), _max_storage),
+    Rule(("database.database_name",), _database_name),
+    Rule(("database.username",), _username),
+    _port("database.port", aws_limits.RDS_PORT_MIN, aws_limits.RDS_PORT_MAX),
+    _window_rule("database.backup_window", _backup_window),
+    _window_rule("database.maintenance_window", _maintenance_window),
+    Rule(("database.maintenance_window", "database.backup_window"), _windows_apart),
+    _one_of(
+        "database.monitoring_interval_seconds",
+        aws_limits.RDS_MONITORING_INTERVALS,
+        "interval of enhanced monitoring, in seconds",
+    ),
+    Rule(("database.log_exports",), _log_exports),
+    _log_retention("database.log_retention_days"),
+    _production_wants(
+        "database.deletion_protection", True, "one wrong plan must not delete the data"
+    ),
+    _production_wants("database.final_snapshot", True, "the data must outlive the instance"),
+    _between("database.password_version", 1, aws_limits.INTEGER_MAX, "for a version"),
+)
+
+
+# --- service ---------------------------------------------------------------------------------
+
+
+def _fargate_memory(memory: int, cpu: int) -> Iterator[Finding]:
+    allowed = aws_limits.FARGATE_MEMORY_MIB.get(cpu)
+    if allowed is not None and memory not in allowed:
+        step = allowed[-1] - allowed[-2]
+        choices = ", ".join(map(str, allowed))
+        if len(allowed) > 4:
+            choices = f"{allowed[0]} to {allowed[-1]} in steps of {step}"
+        yield Finding(
+            f"Fargate has no {shown(memory)} MiB with {cpu} CPU units", f"choose {choices}"
+        )
+
+
+def _private_tasks_reach_out(subnets: SubnetTier, nat: NatMode) -> Iterator[Finding]:
+    if subnets is SubnetTier.PRIVATE and nat is NatMode.NONE:
+        yield Finding(
+            "private tasks cannot reach the internet, their image's registry included: "
+            "network.nat is none",
+            "choose NatMode.SINGLE or NatMode.PER_AZ, or SubnetTier.PUBLIC",
+        )
+
+
+def _production_tasks_private(subnets: SubnetTier) -> Iterator[Finding]:
+    if subnets is SubnetTier.PUBLIC:
+        yield Finding("production runs no task with a public IP", "write SubnetTier.PRIVATE")
+
+
+def _production_desired(desired: int, autoscaling: AutoscalingConfig | None) -> Iterator[Finding]:
+    if autoscaling is None:
+        yield from _production_tasks(desired)
+
+
+def _production_tasks(count: int) -> Iterator[Finding]:
+    if count < PRODUCTION_TASKS_MIN:
+        yield Finding(
+            f"production needs {PRODUCTION_TASKS_MIN} tasks, not {shown(count)}",
+            f"write {PRODUCTION_TASKS_MIN} or more",
+        )
+
+
+def _autoscaling_order(minimum: int, maximum: int) -> Iterator[Finding]:
+    if minimum > maximum:
+        yield Finding(f"{shown(minimum)} is above max_count {shown(maximum)}", "swap them")
+
+
+def _desired_within(desired: int, minimum: int, maximum: int) -> Iterator[Finding]:
+    # Where the two are in the wrong order, no count is right: _autoscaling_order says so.
+    if minimum <= maximum and not minimum <= desired <= maximum:
+        yield Finding(
+            f"{shown(desired)} is outside autoscaling's {shown(minimum)} to {shown(maximum)}",
+            f"write {shown(minimum)} to {shown(maximum)}",
+        )
+
+
+_IMAGE_HOST = r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?::[0-9]{1,5})?"
+_IMAGE_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?P<name>(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?)"
+    r"(?P<digest>@sha256:[A-Fa-f0-9]{64})?"
+)
+
+
+def image_findings(image: str) -> Iterator[Finding]:
+    """What is wrong with the form of an image reference; nothing when it is fine."""
+    match = _IMAGE.fullmatch(image)
+    if not match or len(match["name"]) > aws_limits.IMAGE_REFERENCE_MAX:
+        yield Finding(
+            f"{shown(image)} is not an image reference",
+            "write registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>",
+        )
+
+
+def _production_image(image: str) -> Iterator[Finding]:
+    match = _IMAGE.fullmatch(image)
+    if match and not match["digest"] and match["tag"] in (None, "latest"):
+        yield Finding(
+            f"{shown(image)} can be another image tomorrow", "name a digest or a tag but latest"
+        )
+
+
+def _command(command: tuple[str, ...] | None) -> Iterator[Finding]:
+    if command == ():
+        yield Finding("the command is empty", "write None to keep the image's own")
+
+
+_SECRET_WORDS = ("APIKEY", "CREDENTIAL", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
+# Last words of a name that only says something about a secret.
+_HARMLESS_WORDS = frozenset(
+    {"ARN", "COUNT", "FILE", "ID", "LENGTH", "NAME", "PATH", "PREFIX", "SECOND", "TTL", "TYPE"}
+    | {"URI", "URL"}
+)
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|\bAKIA[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+
+def _names_a_secret(name: str) -> bool:
+    words = [word.removesuffix("S") for word in name.upper().split("_")]
+    if words[-1] in _HARMLESS_WORDS:
+        return False
+    key = words[-1] == "KEY" and "PUBLIC" not in words
+    return key or any(word.endswith(_SECRET_WORDS) for word in words)
+
+
+def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
+    for name, value in environment.items():
+        at = f"[{shown(name)}]"
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            yield Finding(
+                "is not the name of an environment variable",
+                "write letters, digits and _, no digit first",
+                at,
+            )
+        elif _names_a_secret(name) or _SECRET_VALUE.search(value):
+            # The value is not shown: it may be the secret.
+            yield Finding(
+                "looks like a secret, and would be readable in the state and the console",
+                "keep it in Secrets Manager and hand the task its ARN",
+                at,
+            )
+
+
+def _matcher(matcher: str) -> Iterator[Finding]:
+    low, high = aws_limits.MATCHER_CODE_MIN, aws_limits.MATCHER_CODE_MAX
+    codes: list[int] = []
+    if re.fullmatch(aws_limits.MATCHER_PATTERN, matcher):
+        codes = [int(code) for code in re.split("[,-]", matcher)]
+    falling = "-" in matcher and codes != sorted(codes)
+    if not codes or falling or not low <= min(codes) <= max(codes) <= high:
+        yield Finding(
+            f"{shown(matcher)} is not a matcher of HTTP codes",
+            f"write 200, 200,202 or 200-299, within {low} and {high}",
+        )
+
+
+def _timeout_below_interval(timeout: int, interval: int) -> Iterator[Finding]:
+    if timeout >= interval:
+        yield Finding(
+            f"{shown(timeout)} is not below interval_seconds {shown(interval)}",
+            "lower it, or raise interval_seconds",
+        )
+
+
+def _thresholds(name: str) -> Rule:
+    return _between(
+        f"service.health_check.{name}",
+        aws_limits.HEALTH_CHECK_THRESHOLD_MIN,
+        aws_limits.HEALTH_CHECK_THRESHOLD_MAX,
+        "answers",
+    )
+
+
+def _tasks(path: str, low: int) -> Rule:
+    return _between(path, low, aws_limits.TASKS_PER_SERVICE_MAX, "tasks")
+
+
+_SERVICE_RULES = (
+    _one_of("service.cpu_units", tuple(aws_limits.FARGATE_MEMORY_MIB), "size of Fargate's CPU"),
+    Rule(("service.memory_mib", "service.cpu_units"), _fargate_memory),
+    _tasks("service.desired_count", 0),
+    Rule(
+        ("service.desired_count", "service.autoscaling"), _production_desired, production_only=True
+    ),
+    Rule(
+        (
+            "service.desired_count",
+            "service.autoscaling.min_count",
+            "service.autoscaling.max_count",
+        ),
+        _desired_within,
+    ),
+    Rule(("service.subnets", "network.nat"), _private_tasks_reach_out),
+    Rule(("service.subnets",), _production_tasks_private, production_only=True),
+    Rule(("service.image",), image_findings),
+    Rule(("service.image",), _production_image, production_only=True),
+    Rule(("service.command",), _command),
+    _port("service.container_port", aws_limits.PORT_MIN, aws_limits.PORT_MAX),
+    _matches(
+        "service.user",
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?",
+        "a user",
+        "write user, uid, user:group or uid:gid",
+    ),
+    Rule(("service.environment",), _environment_variables),
+    _matches(
+        "service.health_check.path",
+        rf"/[!-~]{{0,{aws_limits.HEALTH_CHECK_PATH_MAX - 1}}}",
+        "a path",
+        "write one like /health",
+    ),
+    _between(
+        "service.health_check.interval_seconds",
+        aws_limits.HEALTH_CHECK_INTERVAL_MIN,
+        aws_limits.HEALTH_CHECK_INTERVAL_MAX,
+        "seconds",
+    ),
+    _between(
+        "service.health_check.timeout_seconds",
+        aws_limits.HEALTH_CHECK_TIMEOUT_MIN,
+        aws_limits.HEALTH_CHECK_TIMEOUT_MAX,
+        "seconds",
+    ),
+    Rule(
+        ("service.health_check.timeout_seconds", "service.health_check.interval_seconds"),
+        _timeout_below_interval,
+    ),
+    _thresholds("healthy_threshold"),
+    _thresholds("unhealthy_threshold"),
+    Rule(("service.health_check.matcher",), _matcher),
+    _between("service.health_check_grace_seconds", 0, aws_limits.INTEGER_MAX, "seconds"),
+    # From nothing, there is no use to track: the service would stay at nothing.
+    _tasks("service.autoscaling.min_count", 1),
+    Rule(("service.autoscaling.min_count",), _production_tasks, production_only=True),
+    _tasks("service.autoscaling.max_count", 1),
+    Rule(("service.autoscaling.min_count", "service.autoscaling.max_count"), _autoscaling_order),
+    _percent("service.autoscaling.cpu_target_percent"),
+    _percent("service.autoscaling.memory_target_percent"),
+    _log_retention("service.log_retention_days"),
+)
+
+
+# --- load balancer ---------------------------------------------------------------------------
+
+
+def _certificate_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
+    if arn is None:
+        return
+    match = re.fullmatch(aws_limits.ACM_CERTIFICATE_ARN_PATTERN, arn)
+    if not match:
+        yield Finding(
+            f"{shown(arn)} is not the ARN of an ACM certificate",
+            "write one like arn:aws:acm:us-east-1:123456789012:certificate/<id>",
+        )
+        return
+    if match["region"] != region:
+        yield Finding(
+            f"the certificate is in {match['region']}, the environment in {shown(region)}",
+            "a load balancer takes certificates of its own region only",
+        )
+    yield from _foreign(match, "certificate", region, account_id)
+
+
+def _production_https(certificate_arn: str | None, allow_plain_http: bool) -> Iterator[Finding]:
+    if certificate_arn is None and not allow_plain_http:
+        yield Finding(
+            "production would serve plain HTTP",
+            "name an ACM certificate, or write allow_plain_http=True",
+        )
+
+
+def _allowed_cidrs(cidrs: tuple[str, ...]) -> Iterator[Finding]:
+    if not cidrs:
+        yield Finding("nobody may reach the load balancer", "write ('0.0.0.0/0',) for everybody")
+    for index, cidr in enumerate(cidrs):
+        for finding in _cidr(cidr):
+            yield finding._replace(at=f"[{index}]")
+    yield from _repeated(cidrs)
+
+
+_LOAD_BALANCER_RULES = (
+    Rule(("load_balancer.certificate_arn", "region", "account_id"), _certificate_arn),
+    _matches(
+        "load_balancer.tls_policy",
+        aws_limits.TLS_POLICY_PATTERN,
+        "a TLS policy",
+        "write one like ELBSecurityPolicy-TLS13-1-2-2021-06",
+    ),
+    Rule(
+        ("load_balancer.certificate_arn", "load_balancer.allow_plain_http"),
+        _production_https,
+        production_only=True,
+    ),
+    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs),
+    _between(
+        "load_balancer.idle_timeout_seconds",
+        aws_limits.ALB_IDLE_TIMEOUT_MIN,
+        aws_limits.ALB_IDLE_TIMEOUT_MAX,
+        "seconds",
+    ),
+    _between(
+        "load_balancer.deregistration_delay_seconds",
+        aws_limits.DEREGISTRATION_DELAY_MIN,
+        aws_limits.DEREGISTRATION_DELAY_MAX,
+        "seconds",
+    ),
+    _production_wants(
+        "load_balancer.deletion_protection", True, "its address must survive a wrong plan"
+    ),
+)
+
+
+# --- state and alarms ------------------------------------------------------------------------
+
+_STATE_RULES = (
+    _between("state.noncurrent_version_days", 1, aws_limits.INTEGER_MAX, "days"),
+    _production_wants("state.deletable", False, "without its state nothing can be changed"),
+)
+
+
+def _emails(emails: tuple[str, ...]) -> Iterator[Finding]:
+    for index, email in enumerate(emails):
+        if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", email):
+            yield Finding(
+                f"{shown(email)} is not an email address", "write name@domain", f"[{index}]"
+            )
+    yield from _repeated(emails)
+
+
+def _free_storage_alarm(free: int, storage: int) -> Iterator[Finding]:
+    if free >= storage:
+        yield Finding(
+            f"{shown(free)} GiB free never are of database.storage_gib {shown(storage)}: "
+            "the alarm would never end",
+            "lower it below storage_gib",
+        )
+
+
+_ALARM_RULES = (
+    Rule(("alarms.emails",), _emails),
+    _between("alarms.http_5xx_count", 1, aws_limits.INTEGER_MAX, "answers"),
+    _percent("alarms.service_cpu_percent"),
+    _percent("alarms.service_memory_percent"),
+    _percent("alarms.database_cpu_percent"),
+    _between("alarms.database_free_storage_gib", 1, aws_limits.RDS_STORAGE_MAX_GIB, "GiB"),
+    Rule(("alarms.database_free_storage_gib", "database.storage_gib"), _free_storage_alarm),
+    _between("alarms.database_connections", 1, aws_limits.INTEGER_MAX, "connections"),
+)
+
+
+RULES: tuple[Rule, ...] = (
+    *_ENVIRONMENT_RULES,
+    *_NETWORK_RULES,
+    *_DATABASE_RULES,
+    *_SERVICE_RULES,
+    *_LOAD_BALANCER_RULES,
+    *_STATE_RULES,
+    *_ALARM_RULES,
+)
+
+
+# --- rules across environments ---------------------------------------------------------------
+
+
+def _across(entries: Sequence[_Entry]) -> Iterator[Problem]:
+    for rule in (_names_differ, _ranges_differ, _production_names_its_account):
+        yield from rule(entries)
+
+
+def _names_differ(entries: Sequence[_Entry]) -> Iterator[Problem]:
+    named = [entry for entry in entries if entry.readable("name")]
+    for index, entry in enumerate(named):
+        name = entry.environment.name
+        if name in (other.environment.name for other in named[:index]):
+            finding = Finding(f"another environment is called {shown(name)}", "rename one")
+            yield entry.problem("name", finding)
+
+
+def _ranges_differ(entries: Sequence[_Entry]) -> Iterator[Problem]:
+    networks = [
+        (entry, network)
+        for entry in entries
+        if entry.readable("network.cidr")
+        and (network := _network(entry.environment.network.cidr)) is not None
+    ]
+    for (first, network), (second, other) in combinations(networks, 2):
+        if network.overlaps(other):
+            finding = Finding(
+                f"{other} overlaps {first.label}'s {network}: the two could never be peered",
+                "choose a range of its own",
+            )
+            yield second.problem("network.cidr", finding)
+
+
+def _production_names_its_account(entries: Sequence[_Entry]) -> Iterator[Problem]:
+    known = [entry for entry in entries if entry.readable("account_id")]
+    naming = [entry.label for entry in known if entry.environment.account_id is not None]
+    for entry in known:
+        if naming and entry.is_production and entry.environment.account_id is None:
+            finding = Finding(
+                f"{naming[0]} names its account and production does not",
+                "name the one account that Terraform may touch",
+            )
+            yield entry.problem("account_id", finding)

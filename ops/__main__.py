@@ -1,0 +1,26 @@
+"""``python -m ops <command>``: exit code 0 fine, 1 a check failed, 2 bad input or usage."""
+
+import argparse
+import os
+import sys
+
+from lib.errors import TapError
+from ops import cdktf_cli
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="ops")
+    commands = parser.add_subparsers(dest="command", required=True)
+    cdktf_cli.add_parser(commands)
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        return options.run(options, rest, os.environ)
+    except TapError as error:
+        for line in error.lines():
+            print(f"ops: {line}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

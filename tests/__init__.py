@@ -1,0 +1,2 @@
+"""Tests: of what TAP synthesizes (unit), of its bytes (snapshots), of what Terraform says to them
+(integration)."""

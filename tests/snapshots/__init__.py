@@ -1,0 +1,1 @@
+"""The bytes, for review: ``make snapshots`` writes them anew."""

@@ -1,0 +1,27 @@
+"""What a change does to the output, for a reviewer to read: addresses, and production whole."""
+
+import pytest
+from syrupy.extensions.json import JSONSnapshotExtension
+
+
+@pytest.fixture
+def snapshot_json(snapshot):
+    """One JSON file for each snapshot."""
+    return snapshot.with_defaults(extension_class=JSONSnapshotExtension)
+
+
+def test_addresses(stack, snapshot_json):
+    """A changed address replaces the resource, unless a ``moved`` entry says otherwise."""
+    assert sorted(resource.address for resource in stack.resources) == snapshot_json
+
+
+def test_production(shipped, snapshot_json):
+    """Everything that is synthesized for production, by construct path."""
+    stack = shipped("prod")
+    resources = {
+        f"{resource.type} {resource.path}": {
+            key: value for key, value in resource.values.items() if key != "//"
+        }
+        for resource in stack.resources
+    }
+    assert {**stack.document["terraform"], **resources} == snapshot_json

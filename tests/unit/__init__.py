@@ -1,0 +1,1 @@
+"""What TAP synthesizes, and refuses."""

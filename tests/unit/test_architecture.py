@@ -1,0 +1,91 @@
+"""The layers, by their imports: errors ← config ← modules ← tap_stack ← tap.py; ops beside."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [ROOT / "tap.py", *(ROOT / "lib").rglob("*.py"), *(ROOT / "ops").rglob("*.py")]
+BINDINGS = {"cdktf", "constructs", "jsii", "cdktf_cdktf_provider_aws"}
+AWS = {"boto3", "botocore"}
+IMPURE = {"time", "uuid", "random", "secrets", "socket", "subprocess", "urllib", "requests"}
+
+
+def name(path):
+    """``lib.config.settings`` of its file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path):
+    """Every module that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(module):
+    """Where a module stands; it may import from its own layer and those below."""
+    for number, prefix in enumerate(
+        ("lib.errors", "lib.config", "lib.modules", "lib.tap_stack", "tap")
+    ):
+        if module == prefix or module.startswith(f"{prefix}."):
+            return number
+    return None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_import_runs_upwards(path):
+    for imported in imports(path):
+        own, other = layer(name(path)), layer(imported)
+        if own is not None and other is not None:
+            assert other <= own, f"{name(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_each_package_stays_in_its_layer(path):
+    top = {imported.split(".")[0] for imported in imports(path)}
+    module = name(path)
+    if module.startswith(("lib.config", "lib.errors", "ops")):
+        assert not top & BINDINGS
+    if not module.startswith("ops"):
+        assert not top & AWS
+        assert "ops" not in top
+    if module.startswith("ops"):
+        lib = {imported for imported in imports(path) if imported.startswith("lib.")}
+        allowed = ("lib.errors", "lib.config", "lib.modules.naming")
+        assert all(imported.startswith(allowed) for imported in lib)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if layer(name(path)) in range(4)],
+    ids=name,
+)
+def test_synthesis_is_pure(path):
+    """No clock, no randomness, no network, no environment below tap.py."""
+    assert not {imported.split(".")[0] for imported in imports(path)} & IMPURE
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"environ", "getenv", "today", "now", "utcnow"}, ast.unparse(
+                node
+            )
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if layer(name(p)) == 2], ids=name)
+def test_constructs_take_keywords_after_the_id(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef) and any(
+            ast.unparse(base) == "Construct" for base in node.bases
+        ):
+            (init,) = (
+                item
+                for item in node.body
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__"
+            )
+            assert [argument.arg for argument in init.args.args] == ["self", "scope", "id_"]

@@ -1,0 +1,189 @@
+"""The database: private, encrypted, sized by config, and its password nowhere."""
+
+import json
+
+import pytest
+
+from tests.conftest import BY_NAME
+
+SIZES = {
+    "engine_version": "engine_version",
+    "instance_class": "instance_class",
+    "multi_az": "multi_az",
+    "backup_retention_period": "backup_days",
+    "allocated_storage": "storage_gib",
+    "max_allocated_storage": "max_storage_gib",
+    "db_name": "database_name",
+    "username": "username",
+    "port": "port",
+    "backup_window": "backup_window",
+    "maintenance_window": "maintenance_window",
+    "monitoring_interval": "monitoring_interval_seconds",
+    "performance_insights_enabled": "performance_insights",
+    "deletion_protection": "deletion_protection",
+}
+TABLE = {  # of design.md
+    "dev": ("db.t3.micro", False, 1, False),
+    "staging": ("db.t3.small", False, 3, False),
+    "prod": ("db.t3.medium", True, 7, True),
+}
+
+
+@pytest.mark.parametrize(("attribute", "field"), SIZES.items())
+def test_sizes_are_the_config_s(stack, attribute, field):
+    assert stack.at("database/instance")[attribute] == getattr(stack.config.database, field)
+
+
+@pytest.mark.parametrize(("name", "expected"), TABLE.items())
+def test_the_environments_differ_as_promised(shipped, name, expected):
+    database = shipped(name).at("database/instance")
+    assert (
+        database["instance_class"],
+        database["multi_az"],
+        database["backup_retention_period"],
+        database["deletion_protection"] and not database["skip_final_snapshot"],
+    ) == expected
+    assert database["engine"] == "postgres"
+    assert database["engine_version"] == "14"
+
+
+def test_it_is_out_of_the_internet_s_reach(stack):
+    database = stack.at("database/instance")
+    assert database["publicly_accessible"] is False
+    assert database["vpc_security_group_ids"] == [stack.at("security/database").ref("id")]
+    assert database["db_subnet_group_name"] == stack.at("database/subnets").ref("name")
+    assert stack.at("database/subnets")["subnet_ids"] == [
+        stack.at(f"network/private{zone}").ref("id") for zone in range(3)
+    ]
+
+
+def test_storage_is_encrypted_gp3(stack):
+    database = stack.at("database/instance")
+    assert (database["storage_encrypted"], database["storage_type"]) == (True, "gp3")
+
+
+def test_connections_have_to_use_tls(stack):
+    group = stack.at("database/parameters")
+    assert group["family"] == f"postgres{stack.config.database.engine_version}"
+    assert {"name": "rds.force_ssl", "value": "1"} in group["parameter"]
+    assert stack.at("database/instance")["parameter_group_name"] == group.ref("name")
+
+
+def test_a_new_major_version_gets_its_parameter_group_before_the_old_one_goes(shipped, synthesize):
+    before = shipped("prod").at("database/parameters")
+    after = synthesize("prod", database={"engine_version": "15"}).at("database/parameters")
+    assert before.address == after.address
+    assert before["name"] != after["name"]
+    assert after["lifecycle"]["create_before_destroy"] is True
+
+
+def test_logs_go_to_groups_that_forget(stack):
+    database = stack.at("database/instance")
+    groups = {
+        group["name"]: group
+        for group in stack.all("aws_cloudwatch_log_group")
+        if group.path.startswith("database/")
+    }
+    exports = stack.config.database.log_exports
+    assert database["enabled_cloudwatch_logs_exports"] == list(exports)
+    assert set(groups) == {
+        f"/aws/rds/instance/{database['identifier']}/{export}" for export in exports
+    }
+    for group in groups.values():
+        assert group["retention_in_days"] == stack.config.database.log_retention_days
+        assert group.address in database["depends_on"], "RDS would make the group first"
+
+
+def test_enhanced_monitoring_has_a_role_only_where_it_is_on(stack):
+    database = stack.at("database/instance")
+    on = stack.config.database.monitoring_interval_seconds > 0
+    assert stack.has("database/monitoring_role") is on
+    role = stack.at("database/monitoring_role").ref("arn") if on else None
+    assert database.get("monitoring_role_arn") == role
+    if on:
+        assert stack.at("database/monitoring_policy")["policy_arn"].endswith(
+            ":iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+        )
+
+
+def test_the_final_snapshot_can_be_taken_of_the_next_database_too(stack):
+    database = stack.at("database/instance")
+    wanted = stack.config.database.final_snapshot
+    assert database["skip_final_snapshot"] is not wanted
+    if wanted:
+        assert database["final_snapshot_identifier"] == (
+            f'{database["identifier"]}-final-${{formatdate("YYYYMMDDhhmmss", timestamp())}}'
+        )
+        assert database["lifecycle"]["ignore_changes"] == ["final_snapshot_identifier"]
+    else:
+        assert database.get("final_snapshot_identifier") is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (False, "open-source-rds-extended-support-disabled"),
+        (True, "open-source-rds-extended-support"),
+    ],
+)
+def test_extended_support_is_off_unless_asked_for(synthesize, asked, expected):
+    database = synthesize("dev", database={"extended_support": asked}).at("database/instance")
+    assert database["engine_lifecycle_support"] == expected
+    assert BY_NAME["dev"].database.extended_support is False
+
+
+def test_rds_makes_the_password_by_default(stack):
+    database = stack.at("database/instance")
+    assert database["manage_master_user_password"] is True
+    assert database.get("password_wo") is None
+    assert "variable" not in stack.document
+    assert stack.count("aws_secretsmanager_secret") == 0
+
+
+def test_no_attribute_anywhere_holds_a_password(stack):
+    for resource in stack.resources:
+        assert resource.get("password") is None
+        assert resource.get("secret_string") is None
+
+
+@pytest.mark.parametrize("name", list(BY_NAME))
+class TestGivenPassword:
+    """DB_PASSWORD is set: only its variable is in the JSON."""
+
+    def test_it_is_an_ephemeral_variable_for_a_write_only_argument(self, synthesize, name):
+        stack = synthesize(name, password_given=True)
+        database = stack.at("database/instance")
+        variable = stack.document["variable"]["db_password"]
+        assert (variable["ephemeral"], variable["sensitive"]) == (True, True)
+        assert "default" not in variable
+        assert database["password_wo"] == "${var.db_password}"
+        assert database["password_wo_version"] == stack.config.database.password_version
+        assert database.get("manage_master_user_password") is None
+        test_no_attribute_anywhere_holds_a_password(stack)
+
+    def test_the_service_gets_it_from_a_secret_of_the_usual_shape(self, synthesize, name):
+        stack = synthesize(name, password_given=True)
+        version = stack.at("database/secret_version")
+        assert version["secret_string_wo"] == (
+            '${jsonencode({"username" = "app_admin", "password" = var.db_password})}'
+        )
+        assert version["secret_id"] == stack.at("database/secret").ref("id")
+        assert stack.container_environment()["DB_SECRET_ARN"] == version.ref("arn")
+
+    def test_nothing_else_refers_to_the_variable(self, synthesize, name):
+        stack = synthesize(name, password_given=True)
+        users = [r.path for r in stack.resources if "var.db_password" in json.dumps(r.values)]
+        assert sorted(users) == ["database/instance", "database/secret_version"]
+
+    def test_a_deleted_secret_lies_in_no_one_s_way(self, synthesize, name):
+        stack = synthesize(name, password_given=True)
+        secret = stack.at("database/secret")
+        kept = stack.config.database.deletion_protection
+        assert secret["recovery_window_in_days"] == (30 if kept else 0)
+        assert secret["name_prefix"] == f"{name}-db-qa1-"
+
+
+def test_a_counted_up_version_changes_the_password(synthesize):
+    stack = synthesize("dev", password_given=True, database={"password_version": 7})
+    assert stack.at("database/instance")["password_wo_version"] == 7
+    assert stack.at("database/secret_version")["secret_string_wo_version"] == 7

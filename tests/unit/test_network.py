@@ -1,0 +1,130 @@
+"""The VPC: subnets over zones, ways out, and nothing public that isn't meant to be."""
+
+import pytest
+
+from lib.config.environment_config import ZONES, NatMode
+
+ANYWHERE = "0.0.0.0/0"
+TIERS = ("public", "private")
+
+
+def test_the_vpc_is_the_config_s(stack):
+    assert stack.at("network/vpc")["cidr_block"] == stack.config.network.cidr
+    assert stack.at("network/vpc")["enable_dns_hostnames"] is True
+    assert stack.at("network/vpc")["enable_dns_support"] is True
+
+
+def test_each_tier_has_a_subnet_in_each_zone(stack):
+    zones = stack.at("network/zones").address
+    network = stack.config.network
+    for tier, blocks in zip(TIERS, (network.public_subnets, network.private_subnets), strict=True):
+        assert len(blocks) == ZONES
+        for zone, block in enumerate(blocks):
+            subnet = stack.at(f"network/{tier}{zone}")
+            assert subnet["cidr_block"] == str(block)
+            assert subnet["availability_zone"] == f"${{element({zones}.names, {zone})}}"
+            assert subnet["vpc_id"] == stack.at("network/vpc").ref("id")
+    assert stack.count("aws_subnet") == len(TIERS) * ZONES
+
+
+def test_local_zones_are_left_out(stack):
+    zones = stack.at("network/zones")
+    assert zones["filter"] == [{"name": "opt-in-status", "values": ["opt-in-not-required"]}]
+    assert zones["state"] == "available"
+
+
+def test_no_subnet_gives_out_public_addresses(stack):
+    for subnet in stack.all("aws_subnet"):
+        assert subnet["map_public_ip_on_launch"] is False
+
+
+def test_each_subnet_has_the_route_table_of_its_tier(stack):
+    tables = {
+        association["subnet_id"]: association["route_table_id"]
+        for association in stack.all("aws_route_table_association")
+    }
+    public = stack.at("network/public_routes").ref("id")
+    assert tables == {
+        stack.at(f"network/{tier}{zone}").ref("id"): (
+            public if tier == "public" else stack.at(f"network/private{zone}_routes").ref("id")
+        )
+        for tier in TIERS
+        for zone in range(ZONES)
+    }
+
+
+def test_only_the_public_table_leads_to_the_internet_gateway(stack):
+    gateway = stack.at("network/internet_gateway").ref("id")
+    through_gateway = [route for route in stack.all("aws_route") if route.get("gateway_id")]
+    assert [
+        (route["route_table_id"], route["destination_cidr_block"], route["gateway_id"])
+        for route in through_gateway
+    ] == [(stack.at("network/public_routes").ref("id"), ANYWHERE, gateway)]
+
+
+def test_private_subnets_leave_through_nat_as_the_mode_says(stack):
+    count = {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: ZONES}[stack.config.network.nat]
+    assert stack.count("aws_nat_gateway") == stack.count("aws_eip") == count
+    through_nat = {
+        route["route_table_id"]: route["nat_gateway_id"]
+        for route in stack.all("aws_route")
+        if route.get("nat_gateway_id")
+    }
+    expected = {
+        stack.at(f"network/private{zone}_routes").ref("id"): (
+            stack.at(f"network/nat{zone % count}").ref("id")
+        )
+        for zone in range(ZONES if count else 0)
+    }
+    assert through_nat == expected
+    assert stack.count("aws_route") == 1 + len(expected)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_nat_gateways_stand_in_public_subnets_with_an_address_of_their_own(shipped, name):
+    stack = shipped(name)
+    for gateway in stack.all("aws_nat_gateway"):
+        zone = gateway.path[-1]
+        assert gateway["subnet_id"] == stack.at(f"network/public{zone}").ref("id")
+        assert gateway["allocation_id"] == stack.at(f"network/nat{zone}_address").ref("id")
+        assert gateway["depends_on"] == [stack.at("network/internet_gateway").address]
+
+
+def test_the_mode_changes_routes_and_never_subnets(shipped, synthesize):
+    single = shipped("staging")
+    per_zone = synthesize("staging", network={"nat": NatMode.PER_AZ})
+    kept = {resource.address for resource in single.resources}
+    assert kept < {resource.address for resource in per_zone.resources}
+
+
+def test_s3_is_reached_without_nat_from_every_subnet(stack):
+    endpoint = stack.at("network/s3_endpoint")
+    partition = stack.at("provider/partition")
+    assert endpoint["vpc_endpoint_type"] == "Gateway"
+    assert endpoint["service_name"] == (
+        f"{partition.ref('reverse_dns_prefix')}.{stack.config.region}.s3"
+    )
+    assert set(endpoint["route_table_ids"]) == {
+        table.ref("id") for table in stack.all("aws_route_table")
+    }
+
+
+def test_the_default_security_group_lets_nothing_through(stack):
+    group = stack.at("network/default_security_group")
+    assert group["vpc_id"] == stack.at("network/vpc").ref("id")
+    assert group["ingress"] == group["egress"] == []
+
+
+def test_flow_logs_are_kept_as_the_config_says(stack):
+    network = stack.config.network
+    assert stack.has("network/flow_log") is network.flow_logs
+    if not network.flow_logs:
+        return
+    log = stack.at("network/flow_log")
+    group = stack.at("network/flow_log_group")
+    assert log["traffic_type"] == "ALL"
+    assert log["log_destination"] == group.ref("arn")
+    assert log["iam_role_arn"] == stack.at("network/flow_log_role").ref("arn")
+    assert group["retention_in_days"] == network.flow_log_retention_days
+    (statement,) = stack.at("network/flow_log_policy").policy()
+    assert statement["Resource"] == [group.ref("arn"), f"{group.ref('arn')}:*"]

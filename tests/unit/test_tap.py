@@ -1,0 +1,200 @@
+"""``tap.py`` as a person meets it: a process with an environment, an exit code, and files."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+import tap
+from lib.config.environment_config import NatMode, SubnetTier
+from tests.conftest import BY_NAME, changed
+
+ROOT = Path(__file__).parents[2]
+GOOD = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1"}
+SECRET = "hunter2 hunter2"  # pragma: allowlist secret
+LONG_BEFORE = date(2026, 1, 1)  # no version is near its end of support
+
+
+def run(folder, *, prefix=(), **environ):
+    """tap.py, with these variables on top of the bare environment."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [*prefix, sys.executable, ROOT / "tap.py"],
+        cwd=folder,
+        env={**keep, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def files(folder):
+    """Every file below a folder, with its bytes."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """A folder with the output of an earlier run."""
+    (tmp_path / "cdktf.out").mkdir()
+    (tmp_path / "cdktf.out" / "manifest.json").write_text("of an earlier run")
+    return tmp_path
+
+
+BAD = {
+    "nothing set": ({}, ["ENVIRONMENT: is not set", "ENVIRONMENT_SUFFIX: is not set"]),
+    "unknown environment": ({**GOOD, "ENVIRONMENT": "prd"}, ["ENVIRONMENT: unknown"]),
+    "environment twice": ({**GOOD, "ENVIRONMENT": "dev,dev"}, ["ENVIRONMENT: 'dev'"]),
+    "all and one": ({**GOOD, "ENVIRONMENT": "all,dev"}, ["ENVIRONMENT: all"]),
+    "empty name": ({**GOOD, "ENVIRONMENT": "dev,"}, ["ENVIRONMENT: 'dev,'"]),
+    "no suffix": ({"ENVIRONMENT": "dev"}, ["ENVIRONMENT_SUFFIX: is not set"]),
+    "upper case suffix": ({**GOOD, "ENVIRONMENT_SUFFIX": "QA"}, ["ENVIRONMENT_SUFFIX: 'QA'"]),
+    "long suffix": ({**GOOD, "ENVIRONMENT_SUFFIX": "a" * 17}, ["ENVIRONMENT_SUFFIX: 'a"]),
+    "outer hyphen": ({**GOOD, "ENVIRONMENT_SUFFIX": "-a"}, ["ENVIRONMENT_SUFFIX: '-a'"]),
+    "region": ({**GOOD, "AWS_REGION": "mars-1"}, ["AWS_REGION: 'mars-1'"]),
+    "backend": ({**GOOD, "STATE_BACKEND": "gcs"}, ["STATE_BACKEND: 'gcs'"]),
+    "image": ({**GOOD, "CONTAINER_IMAGE": "a b"}, ["CONTAINER_IMAGE: 'a b'"]),
+    "latest in production": (
+        {**GOOD, "ENVIRONMENT": "prod", "CONTAINER_IMAGE": "shop:latest"},
+        ["prod.service.image: "],
+    ),
+    "password": ({**GOOD, "DB_PASSWORD": SECRET}, ["DB_PASSWORD: "]),
+    "everything": (
+        {
+            "ENVIRONMENT": "prd",
+            "ENVIRONMENT_SUFFIX": "Q",
+            "AWS_REGION": "x",
+            "DB_PASSWORD": SECRET,
+            "STATE_BACKEND": "x",
+            "CONTAINER_IMAGE": "a b",
+        },
+        [
+            "ENVIRONMENT: ",
+            "ENVIRONMENT_SUFFIX: ",
+            "AWS_REGION: ",
+            "DB_PASSWORD: ",
+            "STATE_BACKEND: ",
+            "CONTAINER_IMAGE: ",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("environ", "problems"), BAD.values(), ids=list(BAD))
+def test_bad_input_is_named_and_nothing_is_written(earlier, environ, problems):
+    before = files(earlier)
+    done = run(earlier, **environ)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert len(lines) == len(problems), done.stderr
+    for line, problem in zip(lines, problems, strict=True):
+        assert line.startswith(f"tap: {problem}")
+        assert line.endswith(")"), "a problem comes with its fix"
+    assert SECRET not in done.stderr + done.stdout
+    assert files(earlier) == before
+
+
+BAD_CONFIG = {
+    "dev.network.cidr": {"network": {"cidr": "10.0.0.1/16"}},
+    "dev.network.nat": {"network": {"nat": "none"}},
+    "dev.service.subnets": {"service": {"subnets": SubnetTier.PRIVATE}},
+    "dev.service.memory_mib": {"service": {"memory_mib": 1536 * 4}},
+    "dev.database.storage_gib": {"database": {"storage_gib": 5}},
+    "dev.database.username": {"database": {"username": "admin"}},
+}
+
+
+@pytest.mark.parametrize(("path", "change"), BAD_CONFIG.items(), ids=list(BAD_CONFIG))
+def test_bad_config_is_named_too(tmp_path, capsys, path, change):
+    environments = [changed(BY_NAME["dev"], **change), BY_NAME["prod"]]
+    # prod is asked for: what is wrong with dev is told all the same.
+    environ = {**GOOD, "ENVIRONMENT": "prod", "CDKTF_OUTDIR": str(tmp_path)}
+    assert tap.main(environ, LONG_BEFORE, environments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tap: {path}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files of a run for all environments, in a folder with an awkward name."""
+    folder = tmp_path_factory.mktemp('a folder\'s "name" $HOME')
+    done = run(folder, ENVIRONMENT="all", ENVIRONMENT_SUFFIX="qa1", PYTHONHASHSEED="1")
+    assert done.returncode == 0, done.stderr
+    return files(folder)
+
+
+def test_all_writes_a_stack_for_each_environment(written):
+    assert sorted(path for path in written if path.endswith("cdk.tf.json")) == [
+        f"cdktf.out/stacks/tap-{name}-qa1/cdk.tf.json" for name in ("dev", "prod", "staging")
+    ]
+
+
+def test_the_same_bytes_in_another_folder_with_another_hash_seed(written, tmp_path):
+    done = run(
+        tmp_path,
+        ENVIRONMENT="prod, dev ,staging",
+        ENVIRONMENT_SUFFIX="qa1",
+        PYTHONHASHSEED="2",
+        AWS_REGION="",
+        DB_PASSWORD="",
+        STATE_BACKEND="",
+        CONTAINER_IMAGE="",
+    )
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path) == written
+
+
+def test_no_path_of_the_machine_is_in_the_output(written):
+    for path, content in written.items():
+        assert str(ROOT).encode() not in content, path
+        assert b"a folder's" not in content, path
+
+
+def test_overrides_arrive(tmp_path):
+    done = run(
+        tmp_path,
+        **GOOD,
+        AWS_REGION="eu-central-1",
+        STATE_BACKEND="local",
+        CONTAINER_IMAGE="shop@sha256:" + "0" * 64,
+        DB_PASSWORD="correct-horse-battery",  # pragma: allowlist secret
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "cdktf.out/stacks/tap-dev-qa1/cdk.tf.json").read_text()
+    for expected in ('"region": "eu-central-1"', "shop@sha256:000", '"local"', "db_password"):
+        assert expected in text
+    assert "correct-horse" not in text + done.stdout + done.stderr
+
+
+def test_a_fourth_environment_is_one_entry(tmp_path, capsys):
+    fourth = dataclasses.replace(
+        changed(BY_NAME["staging"], network={"cidr": "10.3.0.0/16", "nat": NatMode.PER_AZ}),
+        name="qa",
+    )
+    environ = {**GOOD, "ENVIRONMENT": "qa", "CDKTF_OUTDIR": str(tmp_path)}
+    assert tap.main(environ, LONG_BEFORE, [*BY_NAME.values(), fourth]) == 0
+    assert capsys.readouterr().err == ""
+    text = (tmp_path / "stacks/tap-qa-qa1/cdk.tf.json").read_text()
+    assert '"cidr_block": "10.3.0.0/16"' in text
+    assert "qa-us-east-1-tfstate-qa1" in text
+
+
+@pytest.mark.parametrize(
+    ("today", "warned"),
+    [(date(2026, 8, 27), False), (date(2026, 8, 28), True), (date(2027, 3, 1), True)],
+)
+def test_the_end_of_support_is_told_six_months_ahead(tmp_path, capsys, today, warned):
+    assert tap.main({**GOOD, "CDKTF_OUTDIR": str(tmp_path)}, today) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("tap: warning: dev.database.engine_version: ") is warned
+    assert ("2027-02-28" in error) is warned
