@@ -34,8 +34,8 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     settings, selected = select(environ)
     if not CDKTF.exists():
         raise TapError("the cdktf CLI is not installed", hint="run npm ci")
-    for command in commands(options.verb, stack_ids(settings, selected)):
-        done = subprocess.run([CDKTF, *command, *rest], env=cli_environ(environ), check=False)
+    for arguments in cli_arguments(options.verb, stack_ids(settings, selected)):
+        done = subprocess.run([CDKTF, *arguments, *rest], env=cli_environ(environ), check=False)
         if done.returncode:
             return done.returncode
     return 0
@@ -49,7 +49,7 @@ def stack_ids(settings: Settings, selected: list[EnvironmentConfig]) -> list[str
     ]
 
 
-def commands(verb: str, stacks: list[str]) -> list[list[str]]:
+def cli_arguments(verb: str, stacks: list[str]) -> list[list[str]]:
     """The CLI's arguments, one list for each run of it."""
     if verb == "synth":
         return [[verb]]

@@ -19,7 +19,7 @@ BY_NAME = {entry.name: entry for entry in ENVIRONMENTS}
 
 
 def changed(config: EnvironmentConfig, **changes: Any) -> EnvironmentConfig:
-    """``config`` with fields changed; a dict changes fields of a slice: ``service={"image": x}``."""
+    """``config`` with fields changed; a dict changes those of a slice: ``service={"image": x}``."""
     return dataclasses.replace(
         config,
         **{

@@ -71,7 +71,7 @@ class Synthesized:
             )
             app.synth()
             file = Path(outdir, "stacks", stack.node.id, "cdk.tf.json")
-            return cls(config, json.loads(file.read_text()))
+            return cls(config, json.loads(file.read_text(encoding="utf-8")))
 
     def _resources(self) -> Iterator[Resource]:
         for prefix, kind in (("", "resource"), ("data.", "data")):

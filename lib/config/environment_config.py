@@ -1,10 +1,10 @@
 """The environments, side by side, and the types they are made of.
 
-This is the module that people edit. ``ENVIRONMENTS`` at its end holds one entry an
-environment; a fourth environment is a fourth entry, and nothing else. A field without a default has to be decided for
-each environment; a default is the safe choice. Every rule about the values stands in
-``validation.py`` and every limit of AWS in ``aws_limits.py``: this module only gives them types
-and units.
+This is the module that people edit. ``ENVIRONMENTS`` at its end holds one entry an environment; a
+fourth environment is a fourth entry, and nothing else. A field without a default has to be decided
+for each environment; a default is the safe choice. Every rule about the values stands in
+``validation.py`` and every limit of AWS in ``aws_limits.py``: this module only gives them types and
+units.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ ZONES = 3  # availability zones that every environment spreads over
 
 
 class NatMode(StrEnum):
-    """How private subnets reach the internet. A NAT gateway costs about $33 a month plus traffic."""
+    """How private subnets reach the internet. A gateway costs about $33 a month plus traffic."""
 
     NONE = "none"  # not at all: tasks run in public subnets
     SINGLE = "single"  # through one gateway, lost with its zone
@@ -62,8 +62,8 @@ class NetworkConfig:
     """The VPC.
 
     ``cidr`` (IPv4, as text: a slip in it is then a named problem, not a traceback at import) is
-    cut into equal subnets, public ones first. ``flow_logs`` records accepted and rejected traffic in CloudWatch Logs
-    for ``flow_log_retention_days`` ($0.50 a GB).
+    cut into equal subnets, public ones first. ``flow_logs`` records accepted and rejected traffic
+    in CloudWatch Logs for ``flow_log_retention_days`` ($0.50 a GB).
     """
 
     cidr: str

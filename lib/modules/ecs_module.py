@@ -14,8 +14,10 @@ from typing import Any
 from cdktf import Op, Postcondition, TerraformResourceLifecycle, TerraformSelf
 from cdktf_cdktf_provider_aws.appautoscaling_policy import (
     AppautoscalingPolicy,
-    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration,
-    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration as TargetTracking,
+)
+from cdktf_cdktf_provider_aws.appautoscaling_policy import (
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification as Metric,
 )
 from cdktf_cdktf_provider_aws.appautoscaling_target import AppautoscalingTarget
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
@@ -80,23 +82,13 @@ class EcsModule(Construct):
             name=naming.log_group("service"),
             retention_in_days=config.log_retention_days,
         )
-        insights = "enabled" if config.container_insights else "disabled"
-        cluster_name = naming.generate_simple_name("cluster", limit=aws_limits.ECS_CLUSTER_NAME_MAX)
-        cluster = EcsCluster(
-            self,
-            "cluster",
-            name=cluster_name,
-            setting=[EcsClusterSetting(name="containerInsights", value=insights)],
-            tags={"Name": cluster_name},
-        )
+        cluster = self._cluster()
         secret = allow("secretsmanager:GetSecretValue", on=database.secret_arn)
         write_logs = allow("logs:CreateLogStream", "logs:PutLogEvents", on=f"{self._logs.arn}:*")
         # What ECS may do to start a task, and what the program in it may do.
         execution, may_start = self._role("execution", write_logs, secret, *self._image_pull())
         program, may_run = self._role("task", secret)
         task = self._task_definition(execution, program)
-        public = config.subnets is SubnetTier.PUBLIC
-        subnets = network.public_subnet_ids if public else network.private_subnet_ids
         name = naming.generate_simple_name("service", limit=aws_limits.ECS_SERVICE_NAME_MAX)
         service = EcsService(
             self,
@@ -117,11 +109,7 @@ class EcsModule(Construct):
             enable_execute_command=False,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",
-            network_configuration=EcsServiceNetworkConfiguration(
-                subnets=list(subnets),
-                security_groups=[security.service_id],
-                assign_public_ip=public,
-            ),
+            network_configuration=self._network(network, security),
             load_balancer=[
                 EcsServiceLoadBalancer(
                     target_group_arn=load_balancer.target_group_arn,
@@ -160,6 +148,28 @@ class EcsModule(Construct):
             service_name=service.name,
             task_definition_arn=task.arn,
             log_group_name=self._logs.name,
+        )
+
+    def _cluster(self) -> EcsCluster:
+        insights = "enabled" if self._config.container_insights else "disabled"
+        name = self._naming.generate_simple_name("cluster", limit=aws_limits.ECS_CLUSTER_NAME_MAX)
+        return EcsCluster(
+            self,
+            "cluster",
+            name=name,
+            setting=[EcsClusterSetting(name="containerInsights", value=insights)],
+            tags={"Name": name},
+        )
+
+    def _network(
+        self, network: VpcOutputs, security: SecurityGroupOutputs
+    ) -> EcsServiceNetworkConfiguration:
+        public = self._config.subnets is SubnetTier.PUBLIC
+        return EcsServiceNetworkConfiguration(
+            subnets=list(network.public_subnet_ids if public else network.private_subnet_ids),
+            security_groups=[security.service_id],
+            # Without NAT, a public address is a task's only way to its image.
+            assign_public_ip=public,
         )
 
     def _role(self, word: str, *statements: Mapping[str, Any]) -> tuple[IamRole, IamRolePolicy]:
@@ -293,13 +303,9 @@ class EcsModule(Construct):
                 service_namespace=target.service_namespace,
                 scalable_dimension=target.scalable_dimension,
                 resource_id=target.resource_id,
-                target_tracking_scaling_policy_configuration=(
-                    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
-                        target_value=percent,
-                        predefined_metric_specification=AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
-                            predefined_metric_type=metric
-                        ),
-                    )
+                target_tracking_scaling_policy_configuration=TargetTracking(
+                    target_value=percent,
+                    predefined_metric_specification=Metric(predefined_metric_type=metric),
                 ),
             )
 

@@ -4,7 +4,8 @@ Each alarm also says when it is over. The topic isn't encrypted: alarms cannot b
 is, without a key of its own
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 
-Metrics: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
+Metrics:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
 """
 
 from collections.abc import Mapping

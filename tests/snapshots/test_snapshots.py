@@ -4,8 +4,8 @@ import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
 
-@pytest.fixture
-def snapshot_json(snapshot):
+@pytest.fixture(name="snapshot_json")
+def _snapshot_json(snapshot):
     """One JSON file for each snapshot."""
     return snapshot.with_defaults(extension_class=JSONSnapshotExtension)
 

@@ -10,8 +10,8 @@ from ops.__main__ import main
 ENVIRON = {"ENVIRONMENT": "dev,prod", "ENVIRONMENT_SUFFIX": "qa1"}
 
 
-@pytest.fixture
-def calls(tmp_path, monkeypatch):
+@pytest.fixture(name="calls")
+def _calls(tmp_path, monkeypatch):
     """A CLI that notes its arguments and the password it is handed; returns what it noted."""
     log = tmp_path / "calls"
     cli = tmp_path / "cdktf"

@@ -254,9 +254,8 @@ class TestAutoscaling:
         stack = synthesize("dev", service={"autoscaling": scaling, "desired_count": 2})
         target = stack.at("service/scaling_target")
         assert (target["min_capacity"], target["max_capacity"]) == (2, 5)
-        assert target["resource_id"] == "service/{}/{}".format(
-            stack.at("service/cluster").ref("name"), stack.at("service/service").ref("name")
-        )
+        cluster, service = stack.at("service/cluster"), stack.at("service/service")
+        assert target["resource_id"] == f"service/{cluster.ref('name')}/{service.ref('name')}"
         followed = {}
         for policy in stack.all("aws_appautoscaling_policy"):
             tracking = policy["target_tracking_scaling_policy_configuration"]
@@ -303,7 +302,7 @@ def test_the_default_command_answers_the_health_check(name, tmp_path):
             assert str(_status(url)) == service.health_check.matcher
         finally:
             server.terminate()
-    assert list(tmp_path.iterdir()) == [], "it writes, and the root file system is read-only"
+    assert not list(tmp_path.iterdir()), "it writes, and the root file system is read-only"
 
 
 def _status(url: str) -> int:

@@ -42,8 +42,8 @@ def files(folder):
     }
 
 
-@pytest.fixture
-def earlier(tmp_path):
+@pytest.fixture(name="earlier")
+def _earlier(tmp_path):
     """A folder with the output of an earlier run."""
     (tmp_path / "cdktf.out").mkdir()
     (tmp_path / "cdktf.out" / "manifest.json").write_text("of an earlier run")
@@ -124,8 +124,8 @@ def test_bad_config_is_named_too(tmp_path, capsys, path, change):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
+@pytest.fixture(scope="module", name="written")
+def _written(tmp_path_factory):
     """The files of a run for all environments, in a folder with an awkward name."""
     folder = tmp_path_factory.mktemp('a folder\'s "name" $HOME')
     done = run(folder, ENVIRONMENT="all", ENVIRONMENT_SUFFIX="qa1", PYTHONHASHSEED="1")

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.config import aws_limits, validation
@@ -629,6 +629,11 @@ GARBAGE = (
 )
 
 
+# The first draw loads tables of Unicode, which a busy machine may take a second for.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@PATIENT
 @given(st.dictionaries(st.sampled_from(PATHS), GARBAGE, max_size=12), st.booleans())
 def test_garbage_is_a_line_each_and_never_raises(garbage: Changes, production: bool) -> None:
     environment = change(FULL, "production", production)
@@ -639,6 +644,7 @@ def test_garbage_is_a_line_each_and_never_raises(garbage: Changes, production: b
         assert problem.hint
 
 
+@PATIENT
 @given(st.lists(GARBAGE, max_size=3))
 def test_garbage_for_environments_never_raises(environments: list[Any]) -> None:
     assert len(validate(environments)) >= len(environments)

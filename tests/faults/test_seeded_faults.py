@@ -1,0 +1,184 @@
+"""Break the code in one place, and see the tests fail that should.
+
+Each fault is one replacement in a copy of the project; the tests that are named have to fail in
+it, and by a failing test, not by an error on the way to it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ["tap.py", "lib", "ops", "tests", "pyproject.toml"]
+MODULES, UNIT = "lib/modules/", "tests/unit/"
+
+
+class Fault(NamedTuple):
+    """``old`` becomes ``new`` in ``file``; ``caught_by`` has to fail."""
+
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+FAULTS = {
+    "database open to the internet": Fault(
+        MODULES + "security_groups.py",
+        "referenced_security_group_id=source.id",
+        "cidr_ipv4=ANYWHERE",
+        UNIT + "test_security_groups.py",
+    ),
+    "database public": Fault(
+        MODULES + "rds_module.py",
+        "publicly_accessible=False",
+        "publicly_accessible=True",
+        UNIT + "test_database.py",
+    ),
+    "public access block off": Fault(
+        MODULES + "state_backend.py",
+        "block_public_policy=True",
+        "block_public_policy=False",
+        UNIT + "test_state_backend.py",
+    ),
+    "public addresses for tasks of production": Fault(
+        MODULES + "ecs_module.py",
+        "assign_public_ip=public",
+        "assign_public_ip=True",
+        UNIT + "test_service.py",
+    ),
+    "private route to the internet gateway": Fault(
+        MODULES + "vpc_module.py",
+        "nat_gateway_id=nat.id",
+        "gateway_id=gateway.id",
+        UNIT + "test_network.py",
+    ),
+    "Multi-AZ ignored": Fault(
+        MODULES + "rds_module.py",
+        "multi_az=config.multi_az",
+        "multi_az=False",
+        UNIT + "test_database.py",
+    ),
+    "Multi-AZ off in production": Fault(
+        "lib/config/environment_config.py",
+        "multi_az=True",
+        "multi_az=False",
+        UNIT + "test_environment_config.py",
+    ),
+    "password in the code": Fault(
+        MODULES + "rds_module.py",
+        "password_wo=password,",
+        'password="correct-horse",',
+        UNIT + "test_database.py",
+    ),
+    "password not ephemeral": Fault(
+        MODULES + "rds_module.py",
+        'variable.add_override("ephemeral", True)',
+        "",
+        UNIT + "test_database.py",
+    ),
+    "role not assumed": Fault(
+        MODULES + "provider.py",
+        "assume_role=[AwsProviderAssumeRole(role_arn=role)] if role else None",
+        "assume_role=None",
+        UNIT + "test_provider.py",
+    ),
+    "snake_case dict in a list": Fault(
+        MODULES + "alb_module.py",
+        'LbListenerDefaultAction(type="forward", target_group_arn=target_group.arn)',
+        '{"type": "forward", "target_group_arn": target_group.arn}',
+        UNIT + "test_load_balancer.py",
+    ),
+    "service before its listener": Fault(
+        MODULES + "ecs_module.py",
+        "                load_balancer.listener,\n",
+        "",
+        UNIT + "test_service.py",
+    ),
+    "rolled-back deploy passes": Fault(
+        MODULES + "ecs_module.py",
+        'TerraformSelf.get_string("task_definition"), task.arn',
+        "task.arn, task.arn",
+        UNIT + "test_service.py",
+    ),
+    "renamed construct id": Fault(
+        MODULES + "rds_module.py",
+        '            "subnets",\n',
+        '            "subnet_group",\n',
+        "tests/snapshots/test_snapshots.py::test_addresses",
+    ),
+    "overlapping networks": Fault(
+        "lib/config/environment_config.py",
+        'cidr="10.1.0.0/16"',
+        'cidr="10.0.128.0/17"',
+        UNIT + "test_environment_config.py",
+    ),
+    "overlap not looked for": Fault(
+        "lib/config/validation.py",
+        "    problems += _across(entries)\n",
+        "",
+        UNIT + "test_validation.py",
+    ),
+    "names not shortened": Fault(
+        MODULES + "naming.py",
+        "if len(whole) <= limit:",
+        "if whole:",
+        UNIT + "test_naming.py",
+    ),
+    "one NAT gateway where three are meant": Fault(
+        "lib/config/environment_config.py",
+        "NatMode.PER_AZ: ZONES}",
+        "NatMode.PER_AZ: 1}",
+        UNIT + "test_network.py",
+    ),
+    "wildcard in the execution role": Fault(
+        MODULES + "ecs_module.py",
+        'allow("secretsmanager:GetSecretValue", on=database.secret_arn)',
+        'allow("secretsmanager:GetSecretValue", on="*")',
+        UNIT + "test_service.py",
+    ),
+    "TLS not forced": Fault(
+        MODULES + "rds_module.py",
+        '"rds.force_ssl": "1"',
+        '"rds.force_ssl": "0"',
+        UNIT + "test_database.py",
+    ),
+    "clock in the output": Fault(
+        MODULES + "naming.py",
+        "import hashlib\n",
+        "import hashlib\nimport time\n",
+        UNIT + "test_architecture.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
+def test_a_fault_turns_the_suite_red(tmp_path, fault):
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, tmp_path / name, ignore=ignored)
+        else:
+            shutil.copy(source, tmp_path / name)
+    broken = tmp_path / fault.file
+    text = broken.read_text()
+    assert text.count(fault.old) == 1, "the fault has to hit one place: has the code moved on?"
+    broken.write_text(text.replace(fault.old, fault.new))
+
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", fault.caught_by],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"FAILED {fault.caught_by.partition('::')[0]}" in done.stdout

@@ -1,0 +1,1 @@
+"""What other programs say to TAP's output."""

@@ -1,0 +1,85 @@
+"""The genuine AWS provider accepts every stack: ``terraform validate``.
+
+The provider is the one of the bindings from the registry or, where there is a mirror, the one in
+it. Skipped, with the reason, where neither is to be had.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lib.config.environment_config import StateBackend, StateLock
+from ops.terraform_provider import find_mirror
+from tests.conftest import BY_NAME
+
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
+VARIANTS = {
+    **{name: (name, {}) for name in BY_NAME},
+    "password": ("dev", {"password_given": True}),
+    "https": ("prod", {"load_balancer": {"certificate_arn": CERTIFICATE}}),
+    "account": (
+        "prod",
+        {"account_id": "123456789012", "deploy_role_arn": "arn:aws:iam::123456789012:role/tap"},
+    ),
+    "both locks": ("prod", {"state": {"lock": StateLock.BOTH}}),
+    "local state": ("dev", {"state": {"backend": StateBackend.LOCAL}}),
+}
+
+
+@pytest.fixture(scope="module", name="terraform")
+def _terraform(tmp_path_factory):
+    """Runs Terraform in a folder where the provider is installed; skips where it can't be."""
+    if shutil.which("terraform") is None:
+        pytest.skip("there is no terraform on the PATH")
+    folder = tmp_path_factory.mktemp("terraform")
+    environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+    mirror = find_mirror(environ)
+    if mirror:
+        environ["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(folder))
+        mirror.write_override(folder)
+
+    def terraform(*arguments):
+        return subprocess.run(
+            ["terraform", *arguments],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def validate(document):
+        Path(folder, "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
+        return json.loads(terraform("validate", "-json").stdout)
+
+    # Every stack asks for the same provider: one installation serves them all.
+    provider = {"aws": {"source": "hashicorp/aws", "version": "6.25.0"}}
+    Path(folder, "cdk.tf.json").write_text(
+        json.dumps({"terraform": {"required_providers": provider}}), encoding="utf-8"
+    )
+    done = terraform("init", "-no-color", "-backend=false")
+    if done.returncode and "Failed to query available provider packages" in done.stderr:
+        pytest.skip(f"no provider from a registry or a mirror: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return validate
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS.values(), ids=list(VARIANTS))
+def test_the_provider_accepts_the_stack(terraform, synthesize, name, changes):
+    verdict = terraform(synthesize(name, **changes).document)
+    assert verdict["diagnostics"] == []
+    assert verdict["valid"] is True
+
+
+def test_a_stack_that_is_wrong_is_not_accepted(terraform, synthesize):
+    """This test can fail: the provider really looks."""
+    document = synthesize("dev").document
+    (vpc,) = document["resource"]["aws_vpc"].values()
+    vpc["cidr_block"] = "10.0.0.0/8"
+    verdict = terraform(document)
+    assert verdict["valid"] is False
+    assert "cidr_block" in json.dumps(verdict["diagnostics"])

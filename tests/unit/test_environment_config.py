@@ -1,0 +1,108 @@
+"""What the config derives, and the shipped values that the design promises."""
+
+import dataclasses
+from ipaddress import IPv4Network
+from itertools import combinations
+
+import pytest
+
+from lib.config import aws_limits
+from lib.config.environment_config import (
+    ENVIRONMENTS,
+    ZONES,
+    EnvironmentConfig,
+    NatMode,
+    NetworkConfig,
+    StateBackend,
+    SubnetTier,
+)
+
+DEV, STAGING, PROD = ENVIRONMENTS
+
+
+@pytest.mark.parametrize("prefix", range(aws_limits.VPC_PREFIX_MIN, 25))
+def test_subnets_share_the_vpc_without_overlap(prefix: int) -> None:
+    network = NetworkConfig(cidr=f"10.7.0.0/{prefix}", nat=NatMode.NONE)
+    vpc = IPv4Network(network.cidr)
+    subnets = network.public_subnets + network.private_subnets
+    assert len(network.public_subnets) == len(network.private_subnets) == ZONES
+    assert all(subnet.subnet_of(vpc) for subnet in subnets)
+    assert not any(one.overlaps(two) for one, two in combinations(subnets, 2))
+    assert list(subnets) == sorted(subnets)
+    (length,) = {subnet.prefixlen for subnet in subnets}
+    assert length == min(prefix + 4, aws_limits.ALB_SUBNET_PREFIX_MAX)
+
+
+def test_the_subnets_of_a_shipped_vpc_are_held() -> None:
+    """A subnet whose range changes is replaced, with all that runs in it."""
+    assert [*map(str, DEV.network.public_subnets + DEV.network.private_subnets)] == [
+        *("10.0.0.0/20", "10.0.16.0/20", "10.0.32.0/20"),
+        *("10.0.48.0/20", "10.0.64.0/20", "10.0.80.0/20"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nat", "gateways"), [(NatMode.NONE, 0), (NatMode.SINGLE, 1), (NatMode.PER_AZ, ZONES)]
+)
+def test_nat_gateways(nat: NatMode, gateways: int) -> None:
+    assert NetworkConfig(cidr="10.0.0.0/16", nat=nat).nat_gateways == gateways
+
+
+def test_overridden_by_nothing_is_the_same() -> None:
+    assert DEV.overridden(region=None, backend=None, image=None) == DEV
+
+
+def test_overridden() -> None:
+    other = DEV.overridden(region="eu-west-1", backend=StateBackend.LOCAL, image="app:1")
+    assert other.region == "eu-west-1"
+    assert other.state.backend is StateBackend.LOCAL
+    assert other.service.image == "app:1"
+    assert (
+        dataclasses.replace(
+            other,
+            region=DEV.region,
+            state=DEV.state,
+            service=dataclasses.replace(other.service, image=DEV.service.image),
+        )
+        == DEV
+    )
+
+
+def test_an_environment_is_frozen_all_through() -> None:
+    for record, field in ((DEV, "name"), (DEV.network, "cidr"), (DEV.service.health_check, "path")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(record, field, "x")
+    with pytest.raises(TypeError):
+        DEV.service.environment["A"] = "b"  # pyright: ignore[reportIndexIssue]
+
+
+# The table of the design, a row each: what a change here changes for everybody.
+DESIGN = {
+    "name": ("dev", "staging", "prod"),
+    "production": (False, False, True),
+    "network.cidr": ("10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"),
+    "network.nat": (NatMode.NONE, NatMode.SINGLE, NatMode.PER_AZ),
+    "service.subnets": (SubnetTier.PUBLIC, SubnetTier.PRIVATE, SubnetTier.PRIVATE),
+    "database.engine_version": ("14", "14", "14"),
+    "database.instance_class": ("db.t3.micro", "db.t3.small", "db.t3.medium"),
+    "database.multi_az": (False, False, True),
+    "database.backup_days": (1, 3, 7),
+    "database.final_snapshot": (False, False, True),
+    "database.deletion_protection": (False, False, True),
+    "database.extended_support": (False, False, False),
+    "service.cpu_units": (256, 512, 1024),
+    "service.memory_mib": (512, 1024, 2048),
+    "service.desired_count": (1, 2, 3),
+    "state.deletable": (True, True, False),
+}
+
+
+@pytest.mark.parametrize("path", DESIGN)
+def test_the_design_is_what_is_shipped(path: str) -> None:
+    def value(environment: EnvironmentConfig) -> object:
+        found: object = environment
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found
+
+    assert tuple(map(value, ENVIRONMENTS)) == DESIGN[path]
