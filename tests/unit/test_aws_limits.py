@@ -1,0 +1,293 @@
+"""The limits against botocore's service models, which are read from disk: no network.
+
+Each public name of ``aws_limits`` stands in one place here: a bound of a shape, a sentence of
+the models' documentation, a test of its own, or the list of what the models do not state.
+"""
+
+import re
+from functools import cache
+from ipaddress import IPv4Network
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from botocore.loaders import Loader
+
+from lib.config import aws_limits as limits
+
+
+@cache
+def shapes(service: str) -> dict[str, Any]:
+    """The shapes of a service's newest model."""
+    return Loader().load_service_model(service, "service-2")["shapes"]
+
+
+def said(service: str, shape: str, member: str | None = None) -> str:
+    """The documentation of a shape or of its member, as plain words."""
+    found = shapes(service)[shape]
+    text = (found["members"][member] if member else found)["documentation"]
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+# name -> service, shape, bound
+BOUNDS = {
+    "HEALTH_CHECK_INTERVAL_MIN": ("elbv2", "HealthCheckIntervalSeconds", "min"),
+    "HEALTH_CHECK_INTERVAL_MAX": ("elbv2", "HealthCheckIntervalSeconds", "max"),
+    "HEALTH_CHECK_TIMEOUT_MIN": ("elbv2", "HealthCheckTimeoutSeconds", "min"),
+    "HEALTH_CHECK_TIMEOUT_MAX": ("elbv2", "HealthCheckTimeoutSeconds", "max"),
+    "HEALTH_CHECK_THRESHOLD_MIN": ("elbv2", "HealthCheckThresholdCount", "min"),
+    "HEALTH_CHECK_THRESHOLD_MAX": ("elbv2", "HealthCheckThresholdCount", "max"),
+    "HEALTH_CHECK_PATH_MAX": ("elbv2", "Path", "max"),
+    "PORT_MIN": ("elbv2", "Port", "min"),
+    "PORT_MAX": ("elbv2", "Port", "max"),
+    "LOG_GROUP_NAME_MAX": ("logs", "LogGroupName", "max"),
+    "IAM_ROLE_NAME_MAX": ("iam", "roleNameType", "max"),
+    "IAM_POLICY_NAME_MAX": ("iam", "policyNameType", "max"),
+    "DYNAMODB_TABLE_NAME_MAX": ("dynamodb", "TableName", "max"),
+    "CLOUDWATCH_ALARM_NAME_MAX": ("cloudwatch", "AlarmName", "max"),
+    "SCALING_POLICY_NAME_MAX": ("application-autoscaling", "PolicyName", "max"),
+}
+
+_DB = ("rds", "CreateDBInstanceMessage")
+_POSTGRES_STORAGE = (
+    "RDS for PostgreSQL Constraints to the amount of storage for each storage type are the "
+    "following: General Purpose (SSD) storage (gp2, gp3): "
+)
+
+# name -> service, shape, member, sentence made of the value
+SENTENCES = {
+    "ALB_NAME_MAX": ("elbv2", "CreateLoadBalancerInput", "Name", "a maximum of {} characters"),
+    "TARGET_GROUP_NAME_MAX": (
+        *("elbv2", "CreateTargetGroupInput", "Name", "a maximum of {} characters"),
+    ),
+    "MATCHER_CODE_MIN": ("elbv2", "Matcher", "HttpCode", "values between {} and 499"),
+    "MATCHER_CODE_MAX": ("elbv2", "Matcher", "HttpCode", "values between 200 and {}"),
+    "ALB_IDLE_TIMEOUT_MIN": ("elbv2", "LoadBalancerAttribute", "Key", "valid range is {}-4000"),
+    "ALB_IDLE_TIMEOUT_MAX": ("elbv2", "LoadBalancerAttribute", "Key", "valid range is 1-{} sec"),
+    "DEREGISTRATION_DELAY_MIN": ("elbv2", "TargetGroupAttribute", "Key", "The range is {}-3600"),
+    "DEREGISTRATION_DELAY_MAX": ("elbv2", "TargetGroupAttribute", "Key", "The range is 0-{} sec"),
+    "IMAGE_REFERENCE_MAX": ("ecs", "ContainerDefinition", "image", "up to {} characters total"),
+    "ECS_CLUSTER_NAME_MAX": ("ecs", "CreateClusterRequest", "clusterName", "Up to {} letters"),
+    "ECS_SERVICE_NAME_MAX": ("ecs", "CreateServiceRequest", "serviceName", "Up to {} letters"),
+    "ECS_TASK_FAMILY_MAX": (
+        *("ecs", "RegisterTaskDefinitionRequest", "family", "Up to {} letters"),
+    ),
+    "RDS_STORAGE_MIN_GIB": (
+        *(*_DB, "AllocatedStorage"),
+        _POSTGRES_STORAGE + "Must be an integer from {} to 65536.",
+    ),
+    "RDS_STORAGE_MAX_GIB": (
+        *(*_DB, "AllocatedStorage"),
+        _POSTGRES_STORAGE + "Must be an integer from 20 to {}.",
+    ),
+    "RDS_BACKUP_DAYS_MIN": (*_DB, "BackupRetentionPeriod", "Must be a value from {} to 35."),
+    "RDS_BACKUP_DAYS_MAX": (*_DB, "BackupRetentionPeriod", "Must be a value from 0 to {}."),
+    "RDS_PORT_MIN": (*_DB, "Port", "Valid Values: {}-65535"),
+    "RDS_PORT_MAX": (*_DB, "Port", "Valid Values: 1150-{} "),
+    "RDS_WINDOW_MIN_MINUTES": (*_DB, "PreferredBackupWindow", "Must be at least {} minutes."),
+    "RDS_PASSWORD_MIN": (*_DB, "MasterUserPassword", "PostgreSQL - Must contain from {} to 128"),
+    "RDS_PASSWORD_MAX": (*_DB, "MasterUserPassword", "PostgreSQL - Must contain from 8 to {} "),
+    "RDS_IDENTIFIER_MAX": (*_DB, "DBInstanceIdentifier", "from 1 to {} letters, numbers, or hyp"),
+    "DB_SUBNET_GROUP_NAME_MAX": (
+        *("rds", "CreateDBSubnetGroupMessage", "DBSubnetGroupName", "no more than {} letters"),
+    ),
+    "DB_PARAMETER_GROUP_NAME_MAX": (
+        *("rds", "CreateDBParameterGroupMessage", "DBParameterGroupName", "1 to {} letters"),
+    ),
+    "DB_SNAPSHOT_IDENTIFIER_MAX": (
+        *("rds", "CreateDBSnapshotMessage", "DBSnapshotIdentifier", "from 1 to {} letters"),
+    ),
+    "SECURITY_GROUP_NAME_MAX": (
+        *("ec2", "CreateSecurityGroupRequest", "GroupName", "Up to {} characters in length."),
+    ),
+    "SNS_TOPIC_NAME_MAX": ("sns", "CreateTopicInput", "Name", "between 1 and {} characters"),
+    "SSM_PARAMETER_ARN_MAX": (
+        *("ssm", "PutParameterRequest", "Name"),
+        "This count of {} characters includes the characters in the ARN that precede the name",
+    ),
+}
+
+# What follows is tested by name further down.
+BY_HAND = {
+    *("REGION_PATTERN", "PARTITION_BY_REGION_PREFIX", "DEFAULT_PARTITION"),
+    *("ACCOUNT_ID_PATTERN", "ACM_CERTIFICATE_ARN_PATTERN", "IAM_ROLE_ARN_PATTERN"),
+    *("TAG_VALUE_PATTERN", "MATCHER_PATTERN", "FARGATE_MEMORY_MIB", "LOG_RETENTION_DAYS"),
+    *("RDS_MONITORING_INTERVALS", "RDS_POSTGRES_LOG_EXPORTS", "RDS_PASSWORD_FORBIDDEN"),
+    *("RDS_USERNAME_PATTERN", "RDS_DATABASE_NAME_PATTERN", "RESERVED_FIRST_WORDS"),
+    *("ALB_SUBNET_FREE_ADDRESSES", "SUBNET_RESERVED_ADDRESSES", "SHORTEST_NAME_MAX"),
+}
+
+# botocore says nothing of these; the user guides named beside them do.
+NOT_STATED = {
+    *("VPC_PREFIX_MIN", "VPC_PREFIX_MAX", "ALB_SUBNET_PREFIX_MAX", "TLS_POLICY_PATTERN"),
+    *("TASKS_PER_SERVICE_MAX", "INTEGER_MAX", "RDS_AUTOSCALING_HEADROOM_PERCENT"),
+    *("RDS_MAINTENANCE_WINDOW_MAX_MINUTES", "RDS_INSTANCE_CLASS_PATTERN"),
+    *("POSTGRES_RESERVED_WORDS", "RDS_RESERVED_USERNAMES", "POSTGRES_RESERVED_ROLE_PREFIX"),
+    *("RDS_RESERVED_DATABASE_NAMES", "POSTGRES_END_OF_STANDARD_SUPPORT"),
+    *("BUCKET_NAME_MAX", "BUCKET_RESERVED_LAST_WORDS"),
+}
+
+
+def test_every_limit_is_compared_or_listed_once() -> None:
+    listed = [*BOUNDS, *SENTENCES, *BY_HAND, *NOT_STATED]
+    assert sorted(listed) == sorted(
+        name for name in vars(limits) if name.isupper() and name[0] != "_"
+    )
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_of_the_models(name: str) -> None:
+    service, shape, bound = BOUNDS[name]
+    assert getattr(limits, name) == shapes(service)[shape][bound]
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_sentences_of_the_models(name: str) -> None:
+    service, shape, member, sentence = SENTENCES[name]
+    assert sentence.format(getattr(limits, name)) in said(service, shape, member)
+
+
+def test_both_rds_windows_have_the_same_least() -> None:
+    sentence = f"Must be at least {limits.RDS_WINDOW_MIN_MINUTES} minutes."
+    assert sentence in said(*_DB, "PreferredMaintenanceWindow")
+
+
+def test_log_retention() -> None:
+    *most, last = map(str, limits.LOG_RETENTION_DAYS)
+    assert f"Possible values are: {', '.join(most)}, and {last}." in said("logs", "Days")
+
+
+def test_fargate_sizes() -> None:
+    words = said("ecs", "RegisterTaskDefinitionRequest", "memory").replace(" ", "")
+    for cpu, memories in limits.FARGATE_MEMORY_MIB.items():
+        gib = [f"{memory}({memory / 1024:g}GB)" for memory in memories]
+        step = (memories[-1] - memories[-2]) // 1024
+        low, high = memories[0] // 1024, memories[-1] // 1024
+        stated = (
+            ",".join(gib),
+            f"Between{gib[0]}and{gib[-1]}inincrementsof{step * 1024}({step}GB)",
+            f"Between{low}GBand{high}GBin{step}GBincrements",
+        )
+        assert any(f"{form}-Availablecpuvalues:{cpu}(" in words for form in stated), cpu
+        assert all(later - earlier in (step * 1024, 512) for earlier, later in pairwise(memories))
+
+
+def test_rds_choices() -> None:
+    intervals = " | ".join(map(str, limits.RDS_MONITORING_INTERVALS))
+    assert f"Valid Values: {intervals} Default" in said(*_DB, "MonitoringInterval")
+    exports = " | ".join(limits.RDS_POSTGRES_LOG_EXPORTS)
+    assert f"RDS for PostgreSQL - {exports}" in said(*_DB, "EnableCloudwatchLogsExports")
+
+
+def test_rds_names_and_password() -> None:
+    assert "Must be 1 to 16 letters, numbers, or underscores." in said(*_DB, "MasterUsername")
+    postgres = said(*_DB, "DBName").partition("RDS for PostgreSQL ")[2]
+    assert "Must contain 1 to 63 letters, numbers, or underscores. Must begin with a" in postgres
+    for pattern, most in (
+        (limits.RDS_USERNAME_PATTERN, 16),
+        (limits.RDS_DATABASE_NAME_PATTERN, 63),
+    ):
+        assert re.fullmatch(pattern, "a" + "_9" * ((most - 1) // 2) + "Z" * ((most - 1) % 2))
+        assert not re.fullmatch(pattern, "a" * (most + 1))
+        assert not any(re.fullmatch(pattern, name) for name in ("", "1a", "_a", "a-b", "é"))
+    *marks, space = limits.RDS_PASSWORD_FORBIDDEN
+    quoted = [f'"{mark}"' for mark in marks]
+    sentence = f"any printable ASCII character except {', '.join(quoted[:-1])}, or {quoted[-1]}."
+    assert sentence in said(*_DB, "MasterUserPassword")
+    assert space == " "  # refused in fact, though the model does not say so
+
+
+def regions() -> list[tuple[str, str]]:
+    """Every region that botocore knows, and its partition."""
+    return [
+        (region, partition["id"])
+        for partition in Loader().load_data("partitions")["partitions"]
+        for region in partition["regions"]
+        if not region.endswith("-global")
+    ]
+
+
+def test_every_region_has_the_shape_and_its_partition() -> None:
+    assert len(regions()) > 40
+    for region, partition in regions():
+        assert re.fullmatch(limits.REGION_PATTERN, region), region
+        assert limits.partition_of(region) == partition, region
+    for wrong in ("us-east", "us-east-1a", "us-esat-1", "US-EAST-1", "us_east_1", "aws-global"):
+        assert not re.fullmatch(limits.REGION_PATTERN, wrong), wrong
+
+
+def test_account_ids() -> None:
+    assert shapes("iam")["accountIdType"]["pattern"] == r"\d{12}"
+    assert re.fullmatch(limits.ACCOUNT_ID_PATTERN, "012345678901")
+    assert not re.fullmatch(limits.ACCOUNT_ID_PATTERN, "١" * 12)
+
+
+def test_certificate_arns() -> None:
+    model = shapes("acm")["Arn"]["pattern"]
+    for arn in (
+        "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
+        "arn:aws-us-gov:acm:us-gov-west-1:123456789012:certificate/a",
+    ):
+        assert re.fullmatch(model, arn)
+        assert re.fullmatch(limits.ACM_CERTIFICATE_ARN_PATTERN, arn)
+    for wrong in (
+        "arn:aws:acm:us-east-1:123456789012:certificate/",
+        "arn:aws:iam::123456789012:server-certificate/a",
+        "arn:azure:acm:us-east-1:123456789012:certificate/a",
+    ):
+        assert not re.fullmatch(limits.ACM_CERTIFICATE_ARN_PATTERN, wrong)
+
+
+def test_role_arns() -> None:
+    path = shapes("iam")["pathType"]["pattern"]
+    name = shapes("iam")["roleNameType"]
+    for arn_path, arn_name in (("/", "deploy"), ("/ci/prod/", "a+=,.@-_"), ("/!~/", "x" * 64)):
+        assert re.fullmatch(path, arn_path) and re.fullmatch(name["pattern"], arn_name)
+        arn = f"arn:aws:iam::123456789012:role{arn_path}{arn_name}"
+        assert re.fullmatch(limits.IAM_ROLE_ARN_PATTERN, arn)
+    for wrong in (
+        "arn:aws:iam::123456789012:role/" + "x" * (name["max"] + 1),
+        "arn:aws:iam::123456789012:role//",
+        "arn:aws:iam::123456789012:user/deploy",
+        "arn:aws:sts::123456789012:assumed-role/deploy/session",
+        "deploy",
+    ):
+        assert not re.fullmatch(limits.IAM_ROLE_ARN_PATTERN, wrong)
+
+
+def test_tag_values() -> None:
+    model = shapes("iam")["tagValueType"]
+    assert model["pattern"] == r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
+    assert re.fullmatch(limits.TAG_VALUE_PATTERN, "a" * model["max"])
+    assert not re.fullmatch(limits.TAG_VALUE_PATTERN, "a" * (model["max"] + 1))
+    assert re.fullmatch(limits.TAG_VALUE_PATTERN, "Zoë 9_.:/=+-@")
+
+
+def test_matchers() -> None:
+    words = said("elbv2", "Matcher", "HttpCode")
+    for example in ("200,202", "200-299"):
+        assert f'"{example}"' in words
+        assert re.fullmatch(limits.MATCHER_PATTERN, example)
+
+
+def test_reserved_first_words() -> None:
+    assert 'must not begin with "internal-"' in said("elbv2", "CreateLoadBalancerInput", "Name")
+    assert "Can't start with sg- ." in said("ec2", "CreateSecurityGroupRequest", "GroupName")
+    assert set(limits.RESERVED_FIRST_WORDS) == {"internal", "sg", "sthree"}  # S3's: not stated
+
+
+def test_the_smallest_subnet_leaves_a_load_balancer_its_addresses() -> None:
+    subnet = IPv4Network(f"10.0.0.0/{limits.ALB_SUBNET_PREFIX_MAX}")
+    free = subnet.num_addresses - limits.SUBNET_RESERVED_ADDRESSES
+    assert free >= limits.ALB_SUBNET_FREE_ADDRESSES
+
+
+def test_the_shortest_name_is_the_shortest() -> None:
+    names = [name for name in vars(limits) if re.search("(NAME|IDENTIFIER|FAMILY)_MAX$", name)]
+    assert limits.SHORTEST_NAME_MAX == min(getattr(limits, name) for name in names)
+
+
+def test_ends_of_support_are_in_order() -> None:
+    ends = limits.POSTGRES_END_OF_STANDARD_SUPPORT
+    assert list(ends) == sorted(ends, key=int)
+    assert sorted(ends.values()) == list(ends.values())
