@@ -5,6 +5,8 @@ A limit that botocore's service models state too is held equal to them by
 ``re.fullmatch``.
 """
 
+# pylint: disable=line-too-long  # an address cannot be broken
+
 from datetime import date
 from types import MappingProxyType
 from typing import Final

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lib.config import aws_limits
 from lib.config.environment_config import StateBackend
-from lib.config.validation import Finding, image_findings, shown
+from lib.config.type_check import Finding, shown
+from lib.config.validation import image_findings
 from lib.errors import Problem, SettingsError
 
 ALL = "all"

@@ -9,15 +9,10 @@ exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limit
 """
 
 import calendar
-import functools
 import re
-import reprlib
-import types
-import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import date
-from enum import Enum
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -30,6 +25,7 @@ from lib.config.environment_config import (
     NatMode,
     SubnetTier,
 )
+from lib.config.type_check import Finding, shown, type_findings
 from lib.errors import Problem
 
 ENVIRONMENT_NAME_PATTERN = r"[a-z][a-z0-9]{1,9}"
@@ -41,14 +37,6 @@ SUPPORT_WARNING_MONTHS = 6
 _SUBNETS = 2 * ZONES
 _SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
 _CONFIG_FILE = "lib/config/environment_config.py"
-
-
-class Finding(NamedTuple):
-    """What a rule has to say about a field; ``at`` is the part of it, such as ``[0]``."""
-
-    message: str
-    hint: str
-    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,90 +94,6 @@ def _months_before(day: date, months: int) -> date:
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     last = calendar.monthrange(year, month + 1)[1]
     return date(year, month + 1, min(day.day, last))
-
-
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 100
-
-
-def shown(value: object) -> str:
-    """``value`` as an error message shows it: on one line and not too long."""
-    try:
-        return _REPR.repr(value)
-    except ValueError:  # an int of more than sys.get_int_max_str_digits() digits
-        return f"a huge {type(value).__name__}"
-
-
-# --- types -----------------------------------------------------------------------------------
-
-
-_type_hints = functools.cache(typing.get_type_hints)
-
-
-def _type_findings(value: object, expected: Any, path: str = "") -> Iterator[tuple[str, Finding]]:
-    """Pairs of a path below ``path`` and what is wrong with the type of the value there."""
-    if isinstance(expected, type) and is_dataclass(expected):
-        if not isinstance(value, expected):
-            yield path, _wrong_type(value, expected)
-            return
-        hints = _type_hints(expected)
-        for field in fields(expected):
-            below = f"{path}.{field.name}" if path else field.name
-            yield from _type_findings(getattr(value, field.name), hints[field.name], below)
-        return
-    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
-    if origin is types.UnionType:  # X | None, the only unions in the config
-        if value is not None:
-            yield from _type_findings(value, arguments[0], path)
-    elif origin is tuple:
-        if not isinstance(value, tuple):
-            yield path, _wrong_type(value, tuple, "write it as a tuple: (a, b), or (a,) for one")
-            return
-        for index, item in enumerate(value):
-            yield from _type_findings(item, arguments[0], f"{path}[{index}]")
-    elif origin is Mapping:
-        yield from _mapping_type_findings(value, path)
-    elif not _is(value, expected):
-        yield path, _wrong_type(value, expected)
-
-
-def _mapping_type_findings(value: object, path: str) -> Iterator[tuple[str, Finding]]:
-    """``Mapping[str, str]``; its values are not shown, since they may be secrets."""
-    if not isinstance(value, Mapping):
-        message = f"{_a(type(value))} is not a mapping"
-        yield path, Finding(message, "write it as a dict: {name: value}")
-        return
-    for key, item in value.items():
-        for role, text in (("name", key), ("value", item)):
-            if not _is(text, str):
-                message = f"the {role} is {_a(type(text))}, not a str"
-                yield f"{path}[{shown(key)}]", Finding(message, "put quotes around it")
-
-
-def _is(value: object, kind: type) -> bool:
-    """Exactly: a bool is no int here, and no subclass brings methods of its own."""
-    return type(value) is kind  # pylint: disable=unidiomatic-typecheck  # see above
-
-
-def _wrong_type(value: object, expected: type, hint: str | None = None) -> Finding:
-    message = f"{shown(value)} is {_a(type(value))}, not {_a(expected)}"
-    if hint is None and issubclass(expected, Enum):
-        members = (f"{expected.__name__}.{member.name}" for member in expected)
-        hint = f"write {' or '.join(members)}"
-    elif hint is None:
-        hint = _TYPE_HINTS.get(expected, f"write {expected.__name__}(...)")
-    return Finding(message, hint)
-
-
-def _a(kind: type) -> str:
-    return f"{'an' if kind.__name__[:1] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
-
-
-_TYPE_HINTS = {
-    bool: "write True or False",
-    int: "write a whole number without quotes",
-    str: "put quotes around it",
-}
 
 
 # --- running the rules -----------------------------------------------------------------------
@@ -251,7 +155,7 @@ def _entry(index: int, environment: EnvironmentConfig, taken: Collection[str]) -
     name = getattr(environment, "name", None)
     if not isinstance(name, str) or name in taken or any(environment_name_findings(name)):
         name = place
-    return _Entry(name, environment, tuple(_type_findings(environment, EnvironmentConfig)))
+    return _Entry(name, environment, tuple(type_findings(environment, EnvironmentConfig)))
 
 
 # --- rules that many fields share ------------------------------------------------------------
@@ -711,6 +615,12 @@ _SECRET_VALUE = re.compile(
 )
 
 
+# What the task is told of its database. ECS refuses a name that is a variable and a secret too.
+TASK_VARIABLES = frozenset(
+    {"DB_SECRET_ARN", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
+)
+
+
 def _names_a_secret(name: str) -> bool:
     words = [word.removesuffix("S") for word in name.upper().split("_")]
     if words[-1] in _HARMLESS_WORDS:
@@ -728,6 +638,8 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
                 "write letters, digits and _, no digit first",
                 at,
             )
+        elif name in TASK_VARIABLES:
+            yield Finding("TAP sets this one itself, from the database", "drop it", at)
         elif _names_a_secret(name) or _SECRET_VALUE.search(value):
             # The value is not shown: it may be the secret.
             yield Finding(
@@ -801,7 +713,8 @@ _SERVICE_RULES = (
     Rule(("service.environment",), _environment_variables),
     _matches(
         "service.health_check.path",
-        rf"/[!-~]{{0,{aws_limits.HEALTH_CHECK_PATH_MAX - 1}}}",
+        # RFC 3986 has no braces: no Terraform template hides in here, nor in an address below.
+        rf"/[A-Za-z0-9/._~!$&'()*+,;=:@%?-]{{0,{aws_limits.HEALTH_CHECK_PATH_MAX - 1}}}",
         "a path",
         "write one like /health",
     ),
@@ -916,7 +829,9 @@ _STATE_RULES = (
 
 def _emails(emails: tuple[str, ...]) -> Iterator[Finding]:
     for index, email in enumerate(emails):
-        if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", email):
+        if not re.fullmatch(
+            r"[A-Za-z0-9.!#%&'*+/=?^_|~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", email
+        ):
             yield Finding(
                 f"{shown(email)} is not an email address", "write name@domain", f"[{index}]"
             )

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from lib.config import aws_limits
 from lib.config.environment_config import PROJECT
 from lib.config.settings import suffix_problems
-from lib.config.validation import environment_name_findings, shown
+from lib.config.type_check import shown
+from lib.config.validation import environment_name_findings
 from lib.errors import NamingError
 
 _HASH_LENGTH = 10  # hexadecimal digits: 40 bits

@@ -115,12 +115,13 @@ BY_HAND = {
     *("RDS_MONITORING_INTERVALS", "RDS_POSTGRES_LOG_EXPORTS", "RDS_PASSWORD_FORBIDDEN"),
     *("RDS_USERNAME_PATTERN", "RDS_DATABASE_NAME_PATTERN", "RESERVED_FIRST_WORDS"),
     *("ALB_SUBNET_FREE_ADDRESSES", "SUBNET_RESERVED_ADDRESSES", "SHORTEST_NAME_MAX"),
+    "INTEGER_MAX",
 }
 
 # botocore says nothing of these; the user guides named beside them do.
 NOT_STATED = {
     *("VPC_PREFIX_MIN", "VPC_PREFIX_MAX", "ALB_SUBNET_PREFIX_MAX", "TLS_POLICY_PATTERN"),
-    *("TASKS_PER_SERVICE_MAX", "INTEGER_MAX", "RDS_AUTOSCALING_HEADROOM_PERCENT"),
+    *("TASKS_PER_SERVICE_MAX", "RDS_AUTOSCALING_HEADROOM_PERCENT"),
     *("RDS_MAINTENANCE_WINDOW_MAX_MINUTES", "RDS_INSTANCE_CLASS_PATTERN"),
     *("POSTGRES_RESERVED_WORDS", "RDS_RESERVED_USERNAMES", "POSTGRES_RESERVED_ROLE_PREFIX"),
     *("RDS_RESERVED_DATABASE_NAMES", "POSTGRES_END_OF_STANDARD_SUPPORT"),
@@ -279,7 +280,12 @@ def test_reserved_first_words() -> None:
 def test_the_smallest_subnet_leaves_a_load_balancer_its_addresses() -> None:
     subnet = IPv4Network(f"10.0.0.0/{limits.ALB_SUBNET_PREFIX_MAX}")
     free = subnet.num_addresses - limits.SUBNET_RESERVED_ADDRESSES
-    assert free >= limits.ALB_SUBNET_FREE_ADDRESSES
+    assert free == 27
+    assert free >= limits.ALB_SUBNET_FREE_ADDRESSES == 8
+
+
+def test_integers_have_32_bits() -> None:
+    assert limits.INTEGER_MAX == 2**31 - 1
 
 
 def test_the_shortest_name_is_the_shortest() -> None:

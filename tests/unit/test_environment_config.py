@@ -1,8 +1,13 @@
 """What the config derives, and the shipped values that the design promises."""
 
 import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
 from ipaddress import IPv4Network
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -48,6 +53,13 @@ def test_nat_gateways(nat: NatMode, gateways: int) -> None:
     assert NetworkConfig(cidr="10.0.0.0/16", nat=nat).nat_gateways == gateways
 
 
+def test_minimum_count() -> None:
+    assert DEV.service.minimum_count == DEV.service.desired_count
+    busy = dataclasses.replace(PROD.service, desired_count=5)
+    assert busy.autoscaling is not None
+    assert busy.minimum_count == busy.autoscaling.min_count
+
+
 def test_overridden_by_nothing_is_the_same() -> None:
     assert DEV.overridden(region=None, backend=None, image=None) == DEV
 
@@ -74,6 +86,30 @@ def test_an_environment_is_frozen_all_through() -> None:
             setattr(record, field, "x")
     with pytest.raises(TypeError):
         DEV.service.environment["A"] = "b"  # pyright: ignore[reportIndexIssue]
+
+
+def annotations(record: type) -> list[Any]:
+    """Every annotation of ``record`` and of the records in it, less its ``| None``."""
+    found: list[Any] = []
+    for annotation in typing.get_type_hints(record).values():
+        inner, *rest = typing.get_args(annotation) if is_union(annotation) else (annotation,)
+        assert rest in ([], [types.NoneType]), annotation
+        found.append(inner)
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            found += annotations(inner)
+    return found
+
+
+def is_union(annotation: object) -> bool:
+    """``X | Y``."""
+    return isinstance(annotation, types.UnionType)
+
+
+def test_every_annotation_is_one_that_is_checked() -> None:
+    """``type_check`` knows no other kinds: it would refuse every value of them."""
+    plain = {bool, int, str, tuple[str, ...], Mapping[str, str]}
+    for kind in annotations(EnvironmentConfig):
+        assert kind in plain or dataclasses.is_dataclass(kind) or issubclass(kind, Enum), kind
 
 
 # The table of the design, a row each: what a change here changes for everybody.

@@ -213,8 +213,12 @@ def test_all_problems_together() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(
             {
-                **{"DB_PASSWORD": "x", "STATE_BACKEND": "gcs", "AWS_REGION": "moon"},
-                **{"CONTAINER_IMAGE": ":", "ENVIRONMENT": "x", "ENVIRONMENT_SUFFIX": "_"},
+                "CONTAINER_IMAGE": ":",
+                "STATE_BACKEND": "gcs",
+                "DB_PASSWORD": "x",
+                "AWS_REGION": "moon",
+                "ENVIRONMENT_SUFFIX": "_",
+                "ENVIRONMENT": "x",
             },
             KNOWN,
         )

@@ -20,8 +20,12 @@ LONG_BEFORE = date(2026, 1, 1)  # no version is near its end of support
 
 
 def run(folder, *, prefix=(), **environ):
-    """tap.py, with these variables on top of the bare environment."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    """tap.py, with these variables on top of the bare environment (and coverage's own)."""
+    keep = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME") or name.startswith("COVERAGE_")
+    }
     return subprocess.run(
         [*prefix, sys.executable, ROOT / "tap.py"],
         cwd=folder,
