@@ -5,16 +5,16 @@ not know that Terraform's ``db_password`` is our ``DB_PASSWORD``.
 """
 
 import argparse
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lib.config.environment_config import EnvironmentConfig
 from lib.config.selection import select
 from lib.config.settings import Settings
 from lib.errors import TapError
 from lib.modules.naming import NamingModule
+from ops import graceful
+from ops.graceful import Command
 
 CDKTF = Path(__file__).parents[1] / "node_modules" / ".bin" / "cdktf"
 
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     if not CDKTF.exists():
         raise TapError("the cdktf CLI is not installed", hint="run npm ci")
     for arguments in cli_arguments(options.verb, stack_ids(settings, selected)):
-        done = subprocess.run([CDKTF, *arguments, *rest], env=cli_environ(environ), check=False)
-        if done.returncode:
-            return done.returncode
+        (code,) = graceful.run(Command([CDKTF, *arguments, *rest], cli_environ(environ)))
+        if code:
+            return code
     return 0
 
 
@@ -58,7 +58,7 @@ def cli_arguments(verb: str, stacks: list[str]) -> list[list[str]]:
     return [[verb, *stacks]]
 
 
-def cli_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+def cli_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ``, with the password under the name that Terraform looks for."""
     password = environ.get("DB_PASSWORD")
     return {**environ, **({"TF_VAR_db_password": password} if password else {})}
