@@ -5,8 +5,6 @@ A limit that botocore's service models state too is held equal to them by
 ``re.fullmatch``.
 """
 
-# pylint: disable=line-too-long  # an address cannot be broken
-
 from datetime import date
 from types import MappingProxyType
 from typing import Final
@@ -46,11 +44,12 @@ ACM_CERTIFICATE_ARN_PATTERN: Final = (
     r":certificate/[A-Za-z0-9-]+"
 )
 
-# The path is up to 512 characters, the name up to 64.
+# The name is up to 64 characters. IAM lets a path hold any printable ASCII; here it holds what a name
+# may, which nothing takes for a template.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 IAM_ROLE_ARN_PATTERN: Final = (
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12})"
-    r":role/(?:[!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64}"
+    r":role/(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}"
 )
 
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html

@@ -16,6 +16,8 @@ def select(
     All environments are checked, asked for or not: two overlap whichever is deployed today.
     Raises ``SettingsError`` or ``ConfigError`` with every problem.
     """
+    if problems := validate(environments):
+        raise ConfigError(problems)
     settings = Settings.from_env(environ, [entry.name for entry in environments])
     effective = [
         entry.overridden(
@@ -27,6 +29,7 @@ def select(
         else entry
         for entry in environments
     ]
+    # Once more: an override can break a rule that the config keeps.
     if problems := validate(effective):
         raise ConfigError(problems)
     return settings, [entry for entry in effective if entry.name in settings.environments]

@@ -72,15 +72,15 @@ class SsmOutputs(Construct):
             Published.STATE_BUCKET: state.bucket_name,
             Published.LOCK_TABLE: state.lock_table_name,
         }
+        parameters = Construct(self, "parameters")
         for published in Published:
             component, key = published.split("/")
-            id_ = f"{component}_{key}"
+            name = f"{component}_{key}"
             SsmParameter(
-                self,
-                id_,
+                parameters,
+                name,
                 name=naming.ssm_path(component, key),
                 type="String",
                 value=values[published],
             )
-            output = TerraformOutput(self, f"{id_}_output", value=values[published])
-            output.override_logical_id(id_)
+            TerraformOutput(self, name, value=values[published]).override_logical_id(name)

@@ -66,7 +66,7 @@ class TestCertificate:
         assert secured.at("load_balancer/https").address in needed
 
     def test_the_published_address_is_https(self, secured):
-        assert secured.at("outputs/service_url")["value"].startswith("https://")
+        assert secured.at("outputs/parameters/service_url")["value"].startswith("https://")
 
     def test_the_http_listener_is_changed_and_not_replaced(self, secured, shipped):
         before, after = (s.at("load_balancer/http").address for s in (shipped("prod"), secured))

@@ -23,7 +23,7 @@ def test_outputs_have_the_parameters_values(stack):
 
 def test_the_values_are_the_resources(stack):
     def at(key):
-        return stack.at(f"outputs/{key}")["value"]
+        return stack.at(f"outputs/parameters/{key}")["value"]
 
     database, config = stack.at("database/instance"), stack.config.database
     balancer = stack.at("load_balancer/load_balancer").ref("dns_name")

@@ -15,6 +15,7 @@ from lib.config.environment_config import (
     ServiceConfig,
     SubnetTier,
 )
+from lib.config.validation import TASK_VARIABLES
 from tests.conftest import BY_NAME
 from tests.synthesized import SUFFIX
 
@@ -83,6 +84,11 @@ def test_the_database_is_told_to_the_container(stack):
         {"name": "PGUSER", "valueFrom": f"{secret_arn}:username::"},
         {"name": "PGPASSWORD", "valueFrom": f"{secret_arn}:password::"},
     ]
+
+
+def test_config_may_not_set_what_the_container_gets_anyway(stack):
+    secrets = {secret["name"] for secret in stack.container()["secrets"]}
+    assert {*stack.container_environment(), *secrets} == TASK_VARIABLES
 
 
 def test_the_team_s_environment_arrives_to_the_letter(synthesize):

@@ -152,6 +152,10 @@ bad("dev", "service.desired_count", 5001, "above the maximum of 5000 tasks")
 bad("prod", "service.desired_count", 1, "production needs 2 tasks", {"service.autoscaling": None})
 bad("prod", "service.desired_count", 2, "outside autoscaling's 3 to 9")
 bad("prod", "service.desired_count", 10, "outside autoscaling's 3 to 9")
+bad(
+    *("staging", "service.desired_count", 2, "outside autoscaling's 3 to 3"),
+    {"service.autoscaling": AutoscalingConfig(min_count=3, max_count=3)},
+)
 bad("dev", "service.subnets", SubnetTier.PRIVATE, "network.nat is none")
 bad("prod", "service.subnets", SubnetTier.PUBLIC, "no task with a public IP")
 bad("dev", "service.image", "", "not an image reference")
@@ -377,6 +381,7 @@ GOOD: list[tuple[str, Changes]] = [
         },
     ),
     ("prod", {"service.autoscaling.max_count": 5000}),
+    ("dev", {"service.autoscaling": AutoscalingConfig(min_count=1, max_count=1)}),
     ("staging", {"service.subnets": SubnetTier.PUBLIC, "network.nat": NatMode.NONE}),
     *(
         (name, {"service.image": image})
@@ -511,6 +516,7 @@ def test_hints_say_the_fix() -> None:
         assert problems_of("dev", {"database.engine_version": version})[0].hint.startswith(hint)
     for cpu, memory, hint in (
         (256, 1, "choose 512, 1024, 2048"),
+        (512, 1, "choose 1024, 2048, 3072, 4096"),
         (8192, 1, "choose 16384 to 61440 in steps of 4096"),
     ):
         sizes = {"service.cpu_units": cpu, "service.memory_mib": memory}
