@@ -5,14 +5,15 @@ import os
 import sys
 
 from lib.errors import TapError
-from ops import cdktf_cli
+from ops import cdktf_cli, sandbox
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
-    cdktf_cli.add_parser(commands)
+    for command in (cdktf_cli, sandbox):
+        command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)
     try:
         return options.run(options, rest, os.environ)

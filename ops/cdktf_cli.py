@@ -16,7 +16,8 @@ from lib.modules.naming import NamingModule
 from ops import graceful
 from ops.graceful import Command
 
-CDKTF = Path(__file__).parents[1] / "node_modules" / ".bin" / "cdktf"
+ROOT = Path(__file__).parents[1]
+CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

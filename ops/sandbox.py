@@ -1,0 +1,290 @@
+"""``ops sandbox``: complete environments on an embedded AWS, without an account.
+
+The real cdktf CLI, the real Terraform and the real AWS provider, each environment against an emulator
+of its own, side by side, in a temporary folder. Nothing of it stays, and nothing outside this machine
+is asked, but a registry for the provider where no mirror has it. What an emulator cannot show, such
+as packets or a task's health, isn't shown: ``docs/adr/0005-embedded-aws.md``.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+from lib.config.environment_config import EnvironmentConfig
+from lib.config.selection import select
+from lib.errors import TapError
+from lib.modules.naming import NamingModule
+from ops import graceful
+from ops.cdktf_cli import CDKTF, ROOT, cli_environ
+from ops.emulator import Emulator
+from ops.graceful import Command
+from ops.progress import Board, Progress
+from ops.terraform_provider import ProviderMirror, find_mirror
+
+QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser's ``commands``."""
+    parser = commands.add_parser("sandbox", help="deploy ENVIRONMENT to an embedded AWS")
+    parser.add_argument("--keep", action="store_true", help="hold it open until Ctrl-C")
+    parser.add_argument("--destroy", action="store_true", help="also plan again and destroy")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument(
+        "--port", type=int, default=0, help="the first emulator's; a free one without it"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
+    """Deploy, show what came of it, and leave nothing; 1 when a step failed.
+
+    Raises ``TapError`` for bad input and for tools that cannot be had, before anything starts.
+    """
+    if rest:
+        raise TapError(f"unknown argument {rest[0]}", hint="see ops sandbox --help")
+    with Sandbox(environ, port=options.port) as sandbox:
+        board = Board([site.progress for site in sandbox.sites.values()], quiet=options.json)
+        verbs = ["deploy", *(["diff", "destroy"] if options.destroy else [])]
+        for verb in verbs:
+            with board.showing(verb):
+                code = sandbox.cli(verb, tick=board.tick)
+            if code == graceful.INTERRUPTED:
+                return code
+            if code:
+                print("\n".join(sandbox.failures()), file=sys.stderr)
+                return 1
+            if verb == "deploy":
+                sandbox.read_outputs()
+        results = {name: site.result() for name, site in sandbox.sites.items()}
+        if options.json:
+            print(json.dumps(results, indent=2))
+        else:
+            board.summary(results)
+        if options.keep:
+            _hold_open(sandbox)
+    return 0
+
+
+def _hold_open(sandbox: "Sandbox") -> None:
+    """Tell how to reach the emulators, and wait for a signal."""
+    for name, site in sandbox.sites.items():
+        print(f"\n# {name}: the AWS CLI talks to its emulator after")
+        for variable, value in sorted(site.aws_environ().items()):
+            print(f"export {variable}={value}")
+    print("\nCtrl-C ends it.", flush=True)
+    received: list[int] = []
+    handlers = {n: signal.signal(n, lambda *_: received.append(1)) for n in graceful.SIGNALS}
+    try:
+        while not received:
+            if dead := [site.name for site in sandbox.sites.values() if not site.emulator.alive()]:
+                raise TapError(f"the emulator of {dead[0]} ended", hint="start it again")
+            time.sleep(graceful.POLL_SECONDS)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Site:
+    """One environment in the sandbox."""
+
+    config: EnvironmentConfig
+    stack_id: str
+    folder: Path
+    emulator: Emulator
+    progress: Progress
+    outputs: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The environment's."""
+        return self.config.name
+
+    @property
+    def log(self) -> Path:
+        """All that the CLI has printed."""
+        return self.folder / "cdktf.log"
+
+    @property
+    def stack_folder(self) -> Path:
+        """Where Terraform runs."""
+        return self.folder / "cdktf.out" / "stacks" / self.stack_id
+
+    @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.folder / f"terraform.{self.stack_id}.tfstate"
+
+    def aws_environ(self) -> dict[str, str]:
+        """What makes a program talk to this emulator."""
+        return self.emulator.environ({}, self.config.region)
+
+    def result(self) -> dict[str, Any]:
+        """What a machine is told of it."""
+        return {
+            "stack": self.stack_id,
+            "endpoint_url": self.emulator.endpoint_url,
+            "resources": self.progress.total,
+            "seconds": {verb: round(seconds, 1) for verb, seconds in self.seconds.items()},
+            "outputs": self.outputs,
+        }
+
+
+class Sandbox:
+    """A context manager: emulators started and stacks synthesized on entry, all gone on exit."""
+
+    def __init__(self, environ: Mapping[str, str], *, port: int = 0) -> None:
+        environ = {**environ, "STATE_BACKEND": "local"}
+        self._settings, self._selected = select(environ)
+        self._environ = cli_environ(environ) | {"CHECKPOINT_DISABLE": "1", "NO_COLOR": "1"}
+        self._port = port
+        self._exits = ExitStack()
+        self.mirror = _tools(self._environ)
+        self.sites: dict[str, Site] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as exits:
+            folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tap-sandbox-")))
+            for number, config in enumerate(self._selected):
+                self.sites[config.name] = self._site(exits, folder, number, config)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def _site(self, exits: ExitStack, folder: Path, number: int, config: EnvironmentConfig) -> Site:
+        """Start an emulator, and synthesize the stack for it."""
+        folder = folder / config.name
+        folder.mkdir()
+        suffix = self._settings.environment_suffix
+        stack_id = NamingModule(config.name, config.region, suffix).stack_id
+        port = self._port + number if self._port else 0
+        emulator = exits.enter_context(
+            Emulator(folder / "emulator.log", port=port, account_id=config.account_id)
+        )
+        site = Site(config, stack_id, folder, emulator, Progress(config.name))
+        self.synth(site)
+        return site
+
+    def synth(self, site: Site, app: str | None = None) -> None:
+        """Write the site's stack anew, by the CLI; ``app`` in place of ``tap.py`` is for tests."""
+        environ = {**self.environ(site), "ENVIRONMENT": site.name}
+        command = [CDKTF, "synth", "--output", site.folder / "cdktf.out"]
+        command += ["--app", app] if app else []
+        done = subprocess.run(
+            command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise TapError(f"cdktf synth failed:\n{done.stderr}", hint="see above")
+        if self.mirror:
+            self.mirror.write_override(site.stack_folder)
+        else:
+            _install_provider(site.stack_folder, environ)
+        document = json.loads((site.stack_folder / "cdk.tf.json").read_text(encoding="utf-8"))
+        site.progress.total = sum(len(entries) for entries in document["resource"].values())
+
+    def environ(self, site: Site) -> dict[str, str]:
+        """What a program needs to work on a site."""
+        ours = site.emulator.environ(self._environ, site.config.region)
+        if self.mirror:
+            ours["TF_CLI_CONFIG_FILE"] = str(self.mirror.write_cli_config(site.folder))
+            ours["CDKTF_DISABLE_PLUGIN_CACHE_ENV"] = "1"
+        return ours
+
+    def cli(self, verb: str, *arguments: str, tick: Any = lambda: None) -> int:
+        """Run the CLI for all sites, side by side; the first exit code that isn't 0, or 0."""
+        approve = ["--auto-approve"] if verb in ("deploy", "destroy") else []
+
+        def command(site: Site, log: IO[str]) -> Command:
+            out = ["--output", site.folder / "cdktf.out"]
+            words = [CDKTF, verb, site.stack_id, *QUIET, *out, *approve, *arguments]
+            return Command(words, self.environ(site), log, subprocess.DEVNULL)
+
+        def watch() -> None:
+            for site in self.sites.values():
+                site.progress.read(site.log)
+            tick()
+
+        started = time.monotonic()
+        with ExitStack() as logs:
+            commands = []
+            for site in self.sites.values():
+                site.progress.start()
+                log = logs.enter_context(site.log.open("w", encoding="utf-8"))
+                commands.append(command(site, log))
+            codes = graceful.run(*commands, tick=watch)
+        watch()
+        for site in self.sites.values():
+            site.seconds[verb] = time.monotonic() - started
+        return next((code for code in codes if code), 0)
+
+    def read_outputs(self) -> None:
+        """Ask ``cdktf output`` for each site's outputs."""
+        for site in self.sites.values():
+            file = site.folder / "outputs.json"
+            command = [CDKTF, "output", site.stack_id, *QUIET, "--outputs-file", file]
+            subprocess.run(
+                [*command, "--output", site.folder / "cdktf.out"],
+                cwd=ROOT,
+                env=graceful.terraform_environ(self.environ(site), site.folder),
+                capture_output=True,
+                check=True,
+            )
+            site.outputs = json.loads(file.read_text(encoding="utf-8"))[site.stack_id]
+
+    def failures(self) -> Iterator[str]:
+        """What a person needs to know after a failed step."""
+        for site in self.sites.values():
+            if not site.emulator.alive():
+                yield f"sandbox: {site.name}: the emulator ended in the middle of it"
+            for call in dict.fromkeys(map(str, site.emulator.errors())):
+                yield f"sandbox: {site.name}: the emulator has no {call}"
+            yield from (f"sandbox: {site.name}: {line}" for line in site.progress.errors())
+
+
+def _tools(environ: Mapping[str, str]) -> ProviderMirror | None:
+    """The provider's mirror, if there is one. Raises ``TapError`` where a tool is missing."""
+    terraform = environ.get("TERRAFORM_BINARY_NAME", "terraform")
+    for tool, fix in (
+        (terraform, "install Terraform 1.11 or newer"),
+        ("node", "install Node 20 or newer"),
+        (str(CDKTF), "run make setup"),
+    ):
+        if shutil.which(tool, path=environ.get("PATH")) is None:
+            raise TapError(f"there is no {tool}", hint=fix)
+    return find_mirror(environ)
+
+
+def _install_provider(folder: Path, environ: Mapping[str, str]) -> None:
+    """Get the provider from the registry into the cache that the CLI uses.
+
+    By one Terraform at a time: the cache isn't made for more.
+    """
+    cache = Path.home() / ".terraform.d" / "plugin-cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["terraform", "init", "-backend=false", "-no-color"],
+        cwd=folder,
+        env={**environ, "TF_PLUGIN_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise TapError(
+            f"Terraform cannot get the AWS provider:\n{done.stderr.strip()}",
+            hint="reach a registry, or name a folder that holds it: TF_PROVIDER_MIRROR=...",
+        )
