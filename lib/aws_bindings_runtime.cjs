@@ -1,10 +1,10 @@
 "use strict";
-// The entry point of the jsii runtime when the bindings load lazily: lib/aws_bindings.py copies it,
-// with aws_bindings.cjs, next to the runtime's own jsii-runtime.js and has jsii start it instead.
+// What jsii starts in place of its jsii-runtime.js; lib/aws_bindings.py copies it beside that, with
+// aws_bindings.cjs.
 //
-// It runs twice. First in the process that jsii starts, whose only task is to start the kernel:
-// there it hands its own path on, so that Node preloads it into the kernel. Then in the kernel.
-// Whatever goes wrong with our part in either, the kernel starts as it would without us.
+// It runs twice. First as the process jsii knows, which has no other task than to start the kernel
+// and pass its messages on: this file adds itself to what Node preloads there. Then, preloaded, in
+// the kernel. Whatever goes wrong with our part, the kernel starts and works as it does without us.
 const preloaded = require.main !== module;
 
 try {
@@ -12,12 +12,11 @@ try {
   if (preloaded) {
     bindings.install();
   } else {
-    bindings.prepare(__filename);
+    bindings.silenceBanner();
+    process.execArgv.push("--require", __filename);
   }
 } catch {
   // Stock loading: slower, and right.
 }
 
-if (!preloaded) {
-  require("./jsii-runtime.js");
-}
+if (!preloaded) require("./jsii-runtime.js");
