@@ -129,7 +129,8 @@ class Site:
 
     def aws_environ(self) -> dict[str, str]:
         """What makes a program talk to this emulator."""
-        return self.emulator.environ({}, self.config.region)
+        environ = self.emulator.environ(self.config.region)
+        return {name: value for name, value in environ.items() if name.startswith("AWS_")}
 
     def result(self) -> dict[str, Any]:
         """What a machine is told of it."""
@@ -173,7 +174,9 @@ class Sandbox:
         stack_id = NamingModule(config.name, config.region, suffix).stack_id
         port = self._port + number if self._port else 0
         emulator = exits.enter_context(
-            Emulator(folder / "emulator.log", port=port, account_id=config.account_id)
+            Emulator(
+                folder / "emulator.log", self._environ, port=port, account_id=config.account_id
+            )
         )
         site = Site(config, stack_id, folder, emulator, Progress(config.name))
         self.synth(site)
@@ -198,7 +201,7 @@ class Sandbox:
 
     def environ(self, site: Site) -> dict[str, str]:
         """What a program needs to work on a site."""
-        ours = site.emulator.environ(self._environ, site.config.region)
+        ours = site.emulator.environ(site.config.region)
         if self.mirror:
             ours["TF_CLI_CONFIG_FILE"] = str(self.mirror.write_cli_config(site.folder))
             ours["CDKTF_DISABLE_PLUGIN_CACHE_ENV"] = "1"

@@ -1,0 +1,343 @@
+"""Where moto 5.2 differs from AWS in a way that this project's stacks meet, made right.
+
+Each patch is a function of ``PATCHES``: its docstring says what AWS does (with a link) and what
+moto does instead. It gets a ``replace`` with the arguments of ``setattr``: that itself in the
+emulator's process, pytest's ``monkeypatch.setattr`` in the tests. Those hold the smallest program
+that shows each gap (``tests/emulator/test_patches.py``), and fail once moto has closed it: then the
+patch can go.
+"""
+
+# pylint: disable=protected-access  # moto's classes have no other way to what patches need
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores, utcnow
+from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
+from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.models.vpcs import VPC, VPCBackend
+from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.kms.models import Alias, KmsBackend
+from moto.moto_api._internal import mock_random
+from moto.rds.models import DBInstance, DBParameterGroup
+from moto.s3.models import FakeBucket
+
+Replace = Callable[[Any, str, Any], None]
+Patch = Callable[[Replace], None]
+
+
+def scaling_tags(replace: Replace) -> None:
+    """Scalable targets have tags; moto has none of the calls for them (500).
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html
+    """
+    register = ApplicationAutoScalingResponse.register_scalable_target
+    tags_by_arn: dict[str, dict[str, str]] = {}
+
+    def register_scalable_target(self: ApplicationAutoScalingResponse) -> str:
+        answer = register(self)
+        arn = json.loads(answer)["ScalableTargetARN"]
+        tags_by_arn.setdefault(arn, {}).update(self._get_param("Tags") or {})
+        return answer
+
+    def list_tags_for_resource(self: ApplicationAutoScalingResponse) -> str:
+        return json.dumps({"Tags": tags_by_arn.get(self._get_param("ResourceARN"), {})})
+
+    def tag_resource(self: ApplicationAutoScalingResponse) -> str:
+        tags_by_arn[self._get_param("ResourceARN")].update(self._get_param("Tags"))
+        return "{}"
+
+    def untag_resource(self: ApplicationAutoScalingResponse) -> str:
+        for key in self._get_param("TagKeys"):
+            tags_by_arn[self._get_param("ResourceARN")].pop(key, None)
+        return "{}"
+
+    replace(ApplicationAutoScalingResponse, "register_scalable_target", register_scalable_target)
+    replace(ApplicationAutoScalingResponse, "list_tags_for_resource", list_tags_for_resource)
+    replace(ApplicationAutoScalingResponse, "tag_resource", tag_resource)
+    replace(ApplicationAutoScalingResponse, "untag_resource", untag_resource)
+
+
+def scaling_policy_names(replace: Replace) -> None:
+    """DescribeScalingPolicies gives those of ``PolicyNames``; moto gives all.
+
+    https://docs.aws.amazon.com/goto/cli2/application-autoscaling-2016-02-06/DescribeScalingPolicies
+    """
+    describe = ApplicationAutoScalingResponse.describe_scaling_policies
+
+    def describe_scaling_policies(self: ApplicationAutoScalingResponse) -> str:
+        answer = json.loads(describe(self))
+        if names := self._get_param("PolicyNames"):
+            answer["ScalingPolicies"] = [
+                policy for policy in answer["ScalingPolicies"] if policy["PolicyName"] in names
+            ]
+        return json.dumps(answer)
+
+    replace(ApplicationAutoScalingResponse, "describe_scaling_policies", describe_scaling_policies)
+
+
+def tls_only_buckets(replace: Replace) -> None:
+    """A Deny for calls without TLS leaves calls with TLS alone; moto denies both, and answers 403
+    to whatever touches an object.
+
+    The emulator stands for endpoints that are reached over TLS.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+    """
+    get_permission = FakeBucket.get_permission
+    without_tls = {"Bool": {"aws:SecureTransport": "false"}}
+
+    def permission_over_tls(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return get_permission(self, action, resource)
+        written = self.policy
+        policy = json.loads(written)
+        if isinstance(policy["Statement"], list):
+            policy["Statement"] = [
+                each for each in policy["Statement"] if each.get("Condition") != without_tls
+            ]
+        try:
+            self.policy = json.dumps(policy).encode()
+            return get_permission(self, action, resource)
+        finally:
+            self.policy = written
+
+    replace(FakeBucket, "get_permission", permission_over_tls)
+
+
+def service_settings(replace: Replace) -> None:
+    """CreateService keeps what it is given; moto drops what its own constructor has no argument
+    for: enableExecuteCommand, healthCheckGracePeriodSeconds, deploymentConfiguration and more.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+    """
+    create = EC2ContainerServiceResponse.create_service
+
+    def create_service(self: EC2ContainerServiceResponse) -> ActionResult:
+        answer = create(self)
+        service = answer.result["service"]  # type: ignore[index]
+        for name, value in self._get_params().items():
+            attribute = camelcase_to_underscores(name)
+            if not hasattr(service, attribute):
+                setattr(service, attribute, value)
+        return answer
+
+    replace(EC2ContainerServiceResponse, "create_service", create_service)
+
+
+def tasks_run(replace: Replace) -> None:
+    """ECS starts tasks until as many run as are wanted; moto never starts one, so that waiting for
+    a steady state has no end.
+
+    A pretence: the emulator runs no containers. It counts tasks as running that don't exist, so
+    that a deploy can end. What a service's events say on AWS, they say here too.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+    """
+    create = EC2ContainerServiceBackend.create_service
+    update = EC2ContainerServiceBackend.update_service
+
+    def settle(self: EC2ContainerServiceBackend, service: Service) -> Service:
+        count, now = service.desired_count, utcnow()
+        service.running_count, service.pending_count = count, 0
+        for deployment in service.deployments:
+            deployment |= {
+                "taskDefinition": service.task_definition,
+                "networkConfiguration": service.network_configuration,
+                "desiredCount": count,
+                "runningCount": count,
+                "pendingCount": 0,
+                "rolloutState": "COMPLETED",
+                "rolloutStateReason": f"ECS deployment {deployment['id']} completed.",
+                "updatedAt": now,
+            }
+        cluster = self.clusters[service.cluster_name]
+        cluster.pending_tasks_count = 0
+        cluster.running_tasks_count = sum(
+            each.running_count
+            for each in self.services.values()
+            if (each.cluster_name, each.status) == (cluster.name, "ACTIVE")
+        )
+        message = f"(service {service.name}) has reached a steady state."
+        service.events.insert(
+            0, {"id": str(mock_random.uuid4()), "createdAt": now, "message": message}
+        )
+        return service
+
+    def create_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
+        return settle(self, create(self, *args, **options))
+
+    def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
+        return settle(self, update(self, properties))
+
+    replace(EC2ContainerServiceBackend, "create_service", create_service)
+    replace(EC2ContainerServiceBackend, "update_service", update_service)
+
+
+def deleted_is_not_listed(replace: Replace) -> None:
+    """ListClusters and ListServices leave out what was deleted; moto lists it for good.
+
+    Describing it by name still finds it, inactive, as on AWS.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCluster.html
+    """
+    list_services = EC2ContainerServiceBackend.list_services
+
+    def active_clusters(self: EC2ContainerServiceBackend) -> list[str]:
+        return [each.arn for each in self.clusters.values() if each.status != "INACTIVE"]
+
+    def active_services(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> list[str]:
+        gone = {each.arn for each in self.services.values() if each.status == "INACTIVE"}
+        return [arn for arn in list_services(self, *args, **options) if arn not in gone]
+
+    replace(EC2ContainerServiceBackend, "list_clusters", active_clusters)
+    replace(EC2ContainerServiceBackend, "list_services", active_services)
+
+
+def nat_interfaces(replace: Replace) -> None:
+    """A NAT gateway's network interface is AWS's, and goes with it; moto shows it as one's own and
+    leaves it behind.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
+    """
+    make = NatGateway.__init__
+    delete = NatGatewayBackend.delete_nat_gateway
+
+    def init(self: NatGateway, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        interface = self._eni
+        interface.interface_type, interface.requester_managed = "nat_gateway", True
+
+    def delete_nat_gateway(self: Any, nat_gateway_id: str) -> NatGateway:
+        gateway = delete(self, nat_gateway_id)
+        interface = gateway._eni
+        self.enis.pop(interface.id, None)
+        return gateway
+
+    replace(NatGateway, "__init__", init)
+    replace(NatGatewayBackend, "delete_nat_gateway", delete_nat_gateway)
+
+
+def network_acls_go(replace: Replace) -> None:
+    """A deleted VPC takes its network ACL with it; moto leaves that behind.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html
+    """
+    delete = VPCBackend.delete_vpc
+
+    def delete_vpc(self: Any, vpc_id: str) -> VPC:
+        vpc = delete(self, vpc_id)
+        for acl in [each for each in self.network_acls.values() if each.vpc_id == vpc_id]:
+            del self.network_acls[acl.id]
+        return vpc
+
+    replace(VPCBackend, "delete_vpc", delete_vpc)
+
+
+def rule_descriptions(replace: Replace) -> None:
+    """A rule between two security groups has its description; moto shows those of address ranges
+    alone.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
+    """
+
+    def description(self: SecurityGroupRule) -> str | None:
+        return self.ip_range.get("Description") or self.source_group.get("Description")
+
+    replace(SecurityGroupRule, "description", property(description))
+
+
+def keys_of_aws(replace: Replace) -> None:
+    """The key behind an alias/aws/... is AWS's; moto says it is the customer's.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
+    """
+    create = KmsBackend.create_alias
+
+    def create_alias(self: KmsBackend, target_key_id: str, alias_name: str) -> Alias:
+        alias = create(self, target_key_id, alias_name)
+        if alias_name.startswith("alias/aws/"):
+            self.keys[self.get_key_id(target_key_id)].key_manager = "AWS"
+        return alias
+
+    replace(KmsBackend, "create_alias", create_alias)
+
+
+def database_ids(replace: Replace) -> None:
+    """Every database has a resource id of its own; moto gives all of them the same.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html
+    """
+    make = DBInstance.__init__
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        self.dbi_resource_id = f"db-{mock_random.get_random_string(26).upper()}"
+
+    replace(DBInstance, "__init__", init)
+
+
+def database_settings(replace: Replace) -> None:
+    """CreateDBInstance keeps what it is given; moto drops Performance Insights and the choice of
+    extended support.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
+    """
+    make = DBInstance.__init__
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        for name in (
+            "enable_performance_insights",
+            "engine_lifecycle_support",
+            "performance_insights_kms_key_id",
+            "performance_insights_retention_period",
+        ):
+            setattr(self, name, options.get(name))
+
+    def performance_insights_enabled(self: DBInstance) -> bool:
+        # What moto's ModifyDBInstance sets, under the name that it sets.
+        return bool(vars(self)["enable_performance_insights"])
+
+    replace(DBInstance, "__init__", init)
+    replace(DBInstance, "performance_insights_enabled", property(performance_insights_enabled))
+
+
+def parameter_sources(replace: Replace) -> None:
+    """DescribeDBParameters says who set a parameter; moto doesn't.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_Parameter.html
+    """
+    update = DBParameterGroup.update_parameters
+
+    def update_parameters(self: DBParameterGroup, new_parameters: Any) -> None:
+        update(self, [{**each, "Source": "user"} for each in new_parameters])
+
+    replace(DBParameterGroup, "update_parameters", update_parameters)
+
+
+PATCHES: tuple[Patch, ...] = (
+    scaling_tags,
+    scaling_policy_names,
+    tls_only_buckets,
+    service_settings,
+    tasks_run,
+    deleted_is_not_listed,
+    nat_interfaces,
+    network_acls_go,
+    rule_descriptions,
+    keys_of_aws,
+    database_ids,
+    database_settings,
+    parameter_sources,
+)
+
+
+def apply_all(replace: Replace) -> None:
+    """Apply every patch."""
+    for patch in PATCHES:
+        patch(replace)

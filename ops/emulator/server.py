@@ -1,0 +1,162 @@
+"""The emulator's process: ``python -m ops.emulator [--port N]``.
+
+Serves on the loopback interface, one call at a time. When it is ready it prints one line of JSON on
+standard output, ``{"port": N}``; each call it answers is a line of JSON on standard error, without
+its arguments, since those hold passwords. It ends on TERM, on INT, and when its standard input
+closes: whoever holds the other end takes it along, even when killed.
+"""
+
+import argparse
+import io
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from xml.sax.saxutils import escape
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from ops.emulator import patches
+from ops.emulator.client import HOST
+
+# What an error is wrapped in, from the inside out: usually, and for these services.
+XML_ERROR = ("Error", "ErrorResponse")
+XML_ERRORS = {"ec2": ("Error", "Errors", "Response"), "s3": ("Error",)}
+
+
+def main() -> None:
+    """Serve until told to end."""
+    parser = argparse.ArgumentParser(prog="ops.emulator")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    port = parser.parse_args().port
+    patches.apply_all(setattr)
+    app = Recorder(DomainDispatcherApplication(create_backend_app), log=_log)
+    server = make_server(HOST, port, app, threaded=True, request_handler=_QuietHandler)
+
+    def end(*_: object) -> None:
+        # shutdown() waits for serve_forever(), which runs in the thread that signals arrive in.
+        threading.Thread(target=server.shutdown).start()
+
+    def end_with_input() -> None:
+        # Not sys.stdin: Python cannot exit while a thread waits in it.
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        end()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    threading.Thread(target=end_with_input, daemon=True).start()
+    print(json.dumps({"port": server.port}), flush=True)
+    server.serve_forever()
+
+
+class Recorder:
+    """Passes calls on one at a time, and hands a record of each to ``log``.
+
+    One at a time, because moto is not made for threads: what a response leaves out, for one, is
+    kept on the class. Python would not run two of them at once anyway.
+
+    A call that moto does not have, or that fails inside it, is answered with 501, which the AWS
+    SDKs do not try again, instead of 500, which Terraform's provider tries 25 times: a run ends
+    with the name of the call instead of looking hung.
+    """
+
+    def __init__(self, app: WSGIApplication, *, log: Callable[[dict[str, Any]], None]) -> None:
+        self._app = app
+        self._log = log
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        service, action = _service(environ), _action(environ)
+        statuses: list[str] = []
+
+        def start(status: str, *rest: Any) -> Any:
+            statuses.append(status)
+            return start_response(status, *rest)
+
+        error = ""
+        with self._lock:
+            began = time.perf_counter()
+            try:
+                body = list(self._app(environ, start))
+            except Exception as exception:  # pylint: disable=broad-exception-caught
+                missing = isinstance(exception, NotImplementedError)
+                error = str(exception) if missing else traceback.format_exc()
+                verb = "does not have" if missing else "failed in"
+                message = f"the emulator {verb} {service} {action}"
+                body = _failure(environ, start, XML_ERRORS.get(service, XML_ERROR), message)
+            self._log(
+                {
+                    "service": service,
+                    "action": action,
+                    "status": int(statuses[-1].split()[0]),
+                    "milliseconds": round((time.perf_counter() - began) * 1000),
+                    "error": error,
+                }
+            )
+        return body
+
+
+class _QuietHandler(MotoRequestHandler):
+    """Without an access log: the Recorder's says more."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # pylint: disable=redefined-builtin
+        """Say nothing."""
+
+
+def _log(record: dict[str, Any]) -> None:
+    # In one write, or the lines of two calls could run into each other.
+    sys.stderr.write(f"{json.dumps(record)}\n")
+
+
+def _service(environ: WSGIEnvironment) -> str:
+    """The service that a signature names.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-signing-elements.html
+    """
+    scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
+    return scope[3] if len(scope) > 3 else "unsigned"
+
+
+def _action(environ: WSGIEnvironment) -> str:
+    """The action that a call names, in its header or its form; else its method and its path."""
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return target.split(".")[-1]
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        if action := parse_qs(body.decode()).get("Action"):
+            return action[0]
+    return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+
+
+def _failure(
+    environ: WSGIEnvironment, start_response: Callable[..., Any], tags: Sequence[str], message: str
+) -> list[bytes]:
+    """An error in the words of the protocol that the call came in: JSON, or XML in these tags.
+
+    https://smithy.io/2.0/aws/protocols/index.html
+    """
+    code, content_type = "EmulatorFailure", environ.get("CONTENT_TYPE", "")
+    if "json" in content_type:
+        body = json.dumps({"__type": code, "message": message})
+    else:
+        body = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+        for tag in tags:
+            body = f"<{tag}>{body}</{tag}>"
+    start_response(
+        "501 Not Implemented", [("Content-Type", content_type), ("x-amzn-ErrorType", code)]
+    )
+    return [body.encode()]

@@ -1,0 +1,313 @@
+"""All three environments, deployed: what AWS then holds is what the config says.
+
+The tests of this module run in their order: deployed, looked at, planned again, changed, destroyed.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from lib.config.environment_config import ZONES
+from lib.modules.ssm_outputs import Published
+from ops.cdktf_cli import ROOT
+from ops.emulator.inventory import inventory
+from ops.sandbox import Sandbox
+from tests.conftest import BY_NAME
+from tests.e2e.conftest import SUFFIX, opened
+
+ANYWHERE = "0.0.0.0/0"
+
+
+@pytest.fixture(scope="module", name="sandbox")
+def _sandbox():
+    """Everything deployed; ``before`` is what each account held until then."""
+    with opened("all") as sandbox:
+        before = {name: items(site) for name, site in sandbox.sites.items()}
+        code = sandbox.cli("deploy")
+        assert code == 0, "\n".join(sandbox.failures())
+        sandbox.read_outputs()
+        yield sandbox, before
+
+
+@pytest.fixture(params=list(BY_NAME), name="site")
+def _site(request, sandbox):
+    """One environment after the other."""
+    return sandbox[0].sites[request.param]
+
+
+@pytest.fixture(name="client")
+def _client(site):
+    """boto3's client of a service, for this environment's account."""
+    return site.emulator.session(site.config.region).client
+
+
+def items(site):
+    """All that the account holds."""
+    return set(inventory(site.emulator.session(site.config.region).client))
+
+
+def named(entries):
+    """Resources of EC2 by the Name tag's word: ``dev-public0-e2e`` is ``public0``."""
+    found = {}
+    for entry in entries:
+        tags = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", [])}
+        if tags.get("Suffix") == SUFFIX:
+            found[tags["Name"].split("-")[1]] = entry
+    return found
+
+
+def test_each_subnet_is_in_its_zone_with_its_addresses(site, client):
+    ec2, network = client("ec2"), site.config.network
+    subnets = named(ec2.describe_subnets()["Subnets"])
+    for tier, blocks in (("public", network.public_subnets), ("private", network.private_subnets)):
+        found = [subnets[f"{tier}{zone}"] for zone in range(ZONES)]
+        assert [subnet["CidrBlock"] for subnet in found] == [str(block) for block in blocks]
+        assert len({subnet["AvailabilityZone"] for subnet in found}) == ZONES
+        assert not any(subnet["MapPublicIpOnLaunch"] for subnet in found)
+
+
+def test_each_subnet_leaves_as_the_config_says(site, client):
+    ec2, config = client("ec2"), site.config
+    subnets = named(ec2.describe_subnets()["Subnets"])
+    ways = {}
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        way = [
+            route.get("NatGatewayId") or route.get("GatewayId")
+            for route in table["Routes"]
+            if route.get("DestinationCidrBlock") == ANYWHERE
+        ]
+        for association in table["Associations"]:
+            ways[association.get("SubnetId")] = way
+    nats = {
+        nat["NatGatewayId"]: nat["SubnetId"]
+        for nat in ec2.describe_nat_gateways()["NatGateways"]
+        if nat["State"] == "available"
+    }
+    assert len(nats) == config.network.nat_gateways
+    public = {subnets[f"public{zone}"]["SubnetId"] for zone in range(ZONES)}
+    assert set(nats.values()) <= public
+    for zone in range(ZONES):
+        (way,) = ways[subnets[f"public{zone}"]["SubnetId"]]
+        assert way.startswith("igw-")
+        private = ways[subnets[f"private{zone}"]["SubnetId"]]
+        if not nats:
+            assert private == []
+        else:
+            (way,) = private
+            own = subnets[f"public{zone}"]["SubnetId"]
+            assert nats[way] == own or len(nats) == 1
+
+
+def test_the_open_paths_are_the_intended_ones(site, client):
+    ec2, config = client("ec2"), site.config
+    groups = ec2.describe_security_groups()["SecurityGroups"]
+    vpc = next(iter(named(ec2.describe_vpcs()["Vpcs"]).values()))["VpcId"]
+    (default,) = (g for g in groups if g["VpcId"] == vpc and g["GroupName"] == "default")
+    assert default["IpPermissions"] == default["IpPermissionsEgress"] == []
+    groups = [g for g in groups if g["VpcId"] == vpc and g is not default]
+    ours = {group["GroupId"]: group["GroupName"].split("-")[1] for group in groups}
+    paths = set()
+    for group in groups:
+        for direction in ("IpPermissions", "IpPermissionsEgress"):
+            for rule in group[direction]:
+                others = [pair["GroupId"] for pair in rule["UserIdGroupPairs"]]
+                for other in [*map(ours.get, others), *(r["CidrIp"] for r in rule["IpRanges"])]:
+                    arrow = "<" if direction == "IpPermissions" else ">"
+                    paths.add((ours[group["GroupId"]], arrow, other, rule.get("FromPort")))
+    container, database = config.service.container_port, config.database.port
+    assert paths == {
+        ("alb", "<", ANYWHERE, 80),
+        ("alb", ">", "service", container),
+        ("service", "<", "alb", container),
+        ("service", ">", "database", database),
+        ("service", ">", ANYWHERE, 443),
+        ("database", "<", "service", database),
+    }
+
+
+def test_the_database_is_the_config_s(site, client):
+    (found,) = client("rds").describe_db_instances()["DBInstances"]
+    config = site.config.database
+    assert found["Engine"] == "postgres"
+    assert found["EngineVersion"].split(".")[0] == config.engine_version
+    assert found["DBInstanceClass"] == config.instance_class
+    assert found["AllocatedStorage"] == config.storage_gib
+    assert found["MaxAllocatedStorage"] == config.max_storage_gib
+    assert found["BackupRetentionPeriod"] == config.backup_days
+    assert found["MultiAZ"] is config.multi_az
+    assert found["DeletionProtection"] is config.deletion_protection
+    assert found["StorageEncrypted"] is True
+    assert found["PubliclyAccessible"] is False
+    assert found["StorageType"] == "gp3"
+    assert found["PerformanceInsightsEnabled"] is config.performance_insights
+    assert set(found["EnabledCloudwatchLogsExports"]) == set(config.log_exports)
+    secret = client("secretsmanager").describe_secret(
+        SecretId=found["MasterUserSecret"]["SecretArn"]
+    )
+    assert secret["ARN"] == site.outputs["database_secret_arn"]
+
+
+def test_the_service_is_where_and_what_the_config_says(site, client):
+    ecs, config = client("ecs"), site.config.service
+    (service,) = ecs.describe_services(
+        cluster=site.outputs["service_cluster_name"],
+        services=[site.outputs["service_service_name"]],
+    )["services"]
+    assert service["desiredCount"] == config.desired_count
+    network = service["networkConfiguration"]["awsvpcConfiguration"]
+    assert network["subnets"] == site.outputs[f"network_{config.subnets}_subnet_ids"].split(",")
+    assert network["assignPublicIp"] == ("ENABLED" if config.subnets == "public" else "DISABLED")
+    task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    assert (task["cpu"], task["memory"]) == (str(config.cpu_units), str(config.memory_mib))
+    (container,) = task["containerDefinitions"]
+    environment = {entry["name"]: entry["value"] for entry in container["environment"]}
+    assert environment["PGHOST"] == site.outputs["database_address"]
+    assert environment["DB_SECRET_ARN"] == site.outputs["database_secret_arn"]
+    assert {secret["valueFrom"] for secret in container["secrets"]} == {
+        f"{site.outputs['database_secret_arn']}:{key}::" for key in ("username", "password")
+    }
+
+
+def test_the_load_balancer_leads_to_the_service(site, client):
+    elb, config = client("elbv2"), site.config
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    assert balancer["DNSName"] == site.outputs["service_load_balancer_dns_name"]
+    assert balancer["Scheme"] == "internet-facing"
+    zones = {zone["SubnetId"] for zone in balancer["AvailabilityZones"]}
+    assert zones == set(site.outputs["network_public_subnet_ids"].split(","))
+    arn = balancer["LoadBalancerArn"]
+    (listener,) = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    (action,) = listener["DefaultActions"]
+    (group,) = elb.describe_target_groups()["TargetGroups"]
+    assert (listener["Port"], action["Type"]) == (80, "forward")
+    assert action["TargetGroupArn"] == group["TargetGroupArn"]
+    assert group["Port"] == config.service.container_port
+    assert group["HealthCheckPath"] == config.service.health_check.path
+    assert group["VpcId"] == site.outputs["network_vpc_id"]
+
+
+def test_the_alarms_are_there_and_tell_somebody(site, client):
+    alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    own = [alarm for alarm in alarms if "TargetTracking" not in alarm["AlarmName"]]
+    assert len(own) == (9 if site.config.alarms else 0)
+    topics = {topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]}
+    for alarm in own:
+        assert set(alarm["AlarmActions"]) == topics
+
+
+def test_the_parameters_have_the_outputs_values(site, client):
+    path = f"/tap/{site.name}/{SUFFIX}/"
+    pages = (
+        client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
+    )
+    found = {entry["Name"]: entry["Value"] for page in pages for entry in page["Parameters"]}
+    assert found == {
+        f"{path}{published}": site.outputs[published.replace("/", "_")] for published in Published
+    }
+    assert found[f"{path}{Published.VPC_ID}"].startswith("vpc-")
+
+
+def test_everything_taggable_carries_the_tags(site):
+    """Of what Terraform says can be tagged, everything has the five tags."""
+    expected = {
+        "Project": "tap",
+        "Environment": site.name,
+        "Suffix": SUFFIX,
+        "ManagedBy": "cdktf",
+        "Owner": site.config.owner,
+    }
+    state = json.loads(site.state.read_text(encoding="utf-8"))
+    taggable = [
+        (f"{resource['type']}.{resource['name']}", instance["attributes"]["tags_all"])
+        for resource in state["resources"]
+        for instance in resource["instances"]
+        if resource["mode"] == "managed" and "tags_all" in instance["attributes"]
+    ]
+    assert len(taggable) > 30
+    for address, tags in taggable:
+        assert expected.items() <= (tags or {}).items(), address
+
+
+def test_the_state_knows_everything_that_was_made(site, sandbox):
+    made = items(site) - sandbox[1][site.name]
+    state = site.state.read_text(encoding="utf-8")
+    missing = [item for item in made if not item.by_aws and f'"{item.id}"' not in state]
+    assert not missing
+
+
+def terraform(sandbox: Sandbox, site, *arguments):
+    """Terraform itself, in a site's folder."""
+    return subprocess.run(
+        ["terraform", *arguments],
+        cwd=site.stack_folder,
+        env=sandbox.environ(site),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_second_plan_changes_nothing(sandbox):
+    assert sandbox[0].cli("diff") == 0
+    for site in sandbox[0].sites.values():
+        assert "found no differences" in site.log.read_text(encoding="utf-8"), site.name
+
+
+CHANGES = {  # in dev: a change of config, as sed would make it, and what it may touch
+    "task count": (r"desired_count=1\b", "desired_count=2", {"aws_ecs_service"}),
+    "instance class": ("db.t3.micro", "db.t3.small", {"aws_db_instance"}),
+    "backup retention": (r"backup_days=1\b", "backup_days=2", {"aws_db_instance"}),
+    "log retention": (
+        r"log_retention_days=7\b",
+        "log_retention_days=14",
+        {"aws_cloudwatch_log_group"},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_a_change_of_size_is_made_in_place(sandbox, tmp_path, change):
+    pattern, replacement, touched = change
+    opened_sandbox, _ = sandbox
+    site = opened_sandbox.sites["dev"]
+    app = changed_app(tmp_path, pattern, replacement)
+    opened_sandbox.synth(site, app)
+    planned = terraform(opened_sandbox, site, "plan", "-input=false", "-out=changed")
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(terraform(opened_sandbox, site, "show", "-json", "changed").stdout)
+    actions = {
+        (entry["type"], tuple(entry["change"]["actions"]))
+        for entry in plan["resource_changes"]
+        if entry["change"]["actions"] != ["no-op"] and entry["mode"] == "managed"
+    }
+    assert actions == {(type_, ("update",)) for type_ in touched}
+
+
+def changed_app(folder, pattern, replacement):
+    """A copy of the application with one change of its config; the command that runs it."""
+    shutil.copy(ROOT / "tap.py", folder)
+    shutil.copytree(ROOT / "lib", folder / "lib")
+    config = folder / "lib" / "config" / "environment_config.py"
+    text, count = re.subn(pattern, replacement, config.read_text(encoding="utf-8"))
+    assert count
+    config.write_text(text, encoding="utf-8")
+    return f"'{sys.executable}' '{folder / 'tap.py'}'"
+
+
+def test_destroy_leaves_nothing(sandbox):
+    """Production refuses; what is destroyed here has its protections taken off before."""
+    opened_sandbox, before = sandbox
+    production = opened_sandbox.sites["prod"]
+    refused = terraform(opened_sandbox, production, "plan", "-destroy", "-input=false")
+    assert "Instance cannot be destroyed" in refused.stderr
+    opened_sandbox.synth(opened_sandbox.sites["dev"])
+    unprotected = ROOT / "tests" / "e2e" / "unprotected.py"
+    opened_sandbox.synth(production, f"'{sys.executable}' '{unprotected}'")
+    assert opened_sandbox.cli("deploy") == 0, "\n".join(opened_sandbox.failures())
+    assert opened_sandbox.cli("destroy") == 0, "\n".join(opened_sandbox.failures())
+    for name, site in opened_sandbox.sites.items():
+        assert items(site) == before[name]
