@@ -10,8 +10,6 @@ NODE_WANTED := 20
 TERRAFORM_WANTED := 1.11
 PIPENV_WANTED := 2026.10.3
 
-export ENVIRONMENT ?= all
-export ENVIRONMENT_SUFFIX ?= demo
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_QUIET := 1
@@ -19,7 +17,7 @@ RUN := .venv/bin/python -m
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 .PHONY: setup
 setup: .venv/.installed node_modules/.installed ## Install everything, as locked
@@ -40,12 +38,20 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
+.PHONY: local
+local: export ENVIRONMENT ?= dev
+local: export ENVIRONMENT_SUFFIX ?= local
+local: setup ## Deploy ENVIRONMENT (dev) to an AWS emulator: no account; OPTIONS="--keep --destroy --json"
+	@$(RUN) ops sandbox $(OPTIONS)
+
 .PHONY: synth
+synth: export ENVIRONMENT ?= all
+synth: export ENVIRONMENT_SUFFIX ?= demo
 synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMENT_SUFFIX (demo)
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint unit ## Everything that CI runs
+test: lint unit e2e ## Everything that CI runs
 	@true
 
 .PHONY: ci
@@ -54,12 +60,17 @@ ci: test ## The same
 .PHONY: lint
 lint: setup ## Formatting, pylint, types
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops tests
+	@$(RUN) pylint tap.py lib ops tests bench bench/peers/*/*.py
 	@npx --no-install pyright
 
 .PHONY: unit
-unit: setup ## The tests, with coverage
-	@$(RUN) pytest -n auto --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
+unit: setup ## The tests that take seconds, with coverage
+	@$(RUN) pytest --ignore=tests/e2e -n auto --dist loadgroup \
+	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+.PHONY: e2e
+e2e: setup ## The tests that deploy to an AWS emulator (minutes)
+	@$(RUN) pytest tests/e2e -n 3 --dist loadfile
 
 .PHONY: format
 format: setup ## Format the code

@@ -1,10 +1,10 @@
 """Runs the cdktf CLI so that an interrupted deploy loses nothing.
 
 Left alone, the CLI answers Ctrl-C, TERM or a closed terminal by hanging up on Terraform, which dies
-with what it was making missing from the state, and the lock left. Here the CLI gets a session of its
-own, out of the terminal's reach, and Terraform runs through ``scripts/terraform``, which no hang-up
-ends and which leaves its process id. An interrupt goes to Terraform itself: it finishes what it is
-making, saves the state and lets go of the lock.
+with what it was making missing from the state, and the lock left. Here the CLI gets a session of
+its own, out of the terminal's reach, and Terraform runs through ``scripts/terraform``, which no
+hang-up ends and which leaves its process id. An interrupt goes to Terraform itself: it finishes
+what it is making, saves the state and lets go of the lock.
 """
 
 import os
@@ -101,7 +101,7 @@ class _Guard:
     def run(self, commands: Sequence[Command]) -> list[int]:
         """Start the CLIs and see them, and all Terraforms, to their end."""
         self._clis = [
-            subprocess.Popen(
+            subprocess.Popen(  # pylint: disable=consider-using-with  # ended by run()
                 command.arguments,
                 env=terraform_environ(command.environ, self._pids),
                 stdin=command.stdin,

@@ -1,9 +1,9 @@
 """``ops sandbox``: complete environments on an embedded AWS, without an account.
 
-The real cdktf CLI, the real Terraform and the real AWS provider, each environment against an emulator
-of its own, side by side, in a temporary folder. Nothing of it stays, and nothing outside this machine
-is asked, but a registry for the provider where no mirror has it. What an emulator cannot show, such
-as packets or a task's health, isn't shown: ``docs/adr/0005-embedded-aws.md``.
+The real cdktf CLI, the real Terraform and the real AWS provider, each environment against an
+emulator of its own, side by side, in a temporary folder. Nothing of it stays, and nothing outside
+this machine is asked, but a registry for the provider where no mirror has it. What an emulator
+cannot show, such as packets or a task's health, isn't shown: ``docs/adr/0005-embedded-aws.md``.
 """
 
 import argparse

@@ -44,8 +44,8 @@ ACM_CERTIFICATE_ARN_PATTERN: Final = (
     r":certificate/[A-Za-z0-9-]+"
 )
 
-# The name is up to 64 characters. IAM lets a path hold any printable ASCII; here it holds what a name
-# may, which nothing takes for a template.
+# The name is up to 64 characters. IAM lets a path hold any printable ASCII; here it holds what a
+# name may, which nothing takes for a template.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 IAM_ROLE_ARN_PATTERN: Final = (
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12})"
