@@ -80,6 +80,10 @@ format: setup ## Format the code
 snapshots: setup ## Write the snapshots anew: read the difference before you commit it
 	@$(RUN) pytest tests/snapshots --snapshot-update
 
+.PHONY: fields
+fields: setup ## Write anew what changing each field of the config does (minutes)
+	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
+
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench

@@ -59,7 +59,13 @@ class Synthesized:
         self.resources = list(self._resources())
 
     @classmethod
-    def of(cls, config: env.EnvironmentConfig, *, password_given: bool = False) -> "Synthesized":
+    def of(
+        cls,
+        config: env.EnvironmentConfig,
+        *,
+        password_given: bool = False,
+        suffix: str = SUFFIX,
+    ) -> "Synthesized":
         """Synthesize one environment as tap.py does.
 
         ``Testing.synth`` writes no construct paths, and runs no validations unless told to.
@@ -67,7 +73,7 @@ class Synthesized:
         with tempfile.TemporaryDirectory() as outdir:
             app = App(outdir=outdir)
             stack = TapStack(
-                app, config=config, environment_suffix=SUFFIX, password_given=password_given
+                app, config=config, environment_suffix=suffix, password_given=password_given
             )
             app.synth()
             file = Path(outdir, "stacks", stack.node.id, "cdk.tf.json")

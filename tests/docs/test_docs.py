@@ -36,7 +36,9 @@ def _named(pattern):
 
 def test_make_targets_are_named_and_exist():
     targets = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
-    assert _named(r"(?:`|^|[a-z] )make ([a-z0-9-]+)(?=`| OPTIONS|$|  )") - {"help"} == targets - {"help"}
+    assert _named(r"(?:`|^|[a-z] )make ([a-z0-9-]+)(?=`| OPTIONS|$|  )") - {"help"} == targets - {
+        "help"
+    }
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {line.split()[0] for line in listed.stdout.splitlines()} == targets
 

@@ -4,6 +4,7 @@ The tests of this module run in their order: deployed, looked at, planned again,
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
 from ops.sandbox import Sandbox
 from tests.conftest import BY_NAME
+from tests.e2e import fields
 from tests.e2e.conftest import SUFFIX, opened
 
 ANYWHERE = "0.0.0.0/0"
@@ -255,6 +257,15 @@ def test_a_second_plan_changes_nothing(sandbox):
     assert sandbox[0].cli("diff") == 0
     for site in sandbox[0].sites.values():
         assert "found no differences" in site.log.read_text(encoding="utf-8"), site.name
+
+
+def test_what_changing_each_field_does_is_in_the_docs(sandbox):
+    opened_sandbox, _ = sandbox
+    table = fields.table(fields.effects(opened_sandbox, opened_sandbox.sites["staging"]))
+    document = ROOT / "docs" / "fields.md"
+    if os.environ.get("TAP_WRITE_FIELDS"):
+        document.write_text(table, encoding="utf-8")
+    assert document.read_text(encoding="utf-8") == table, "make fields writes it anew"
 
 
 CHANGES = {  # in dev: a change of config, as sed would make it, and what it may touch
