@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 128 + signal.SIGINT  # the exit code, as a shell has it
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 10
+IDLE_SECONDS = 3  # how long a CLI may be between two Terraforms
 
 WINDING_DOWN = (
     "interrupted: Terraform finishes what it is making and saves it. "
@@ -62,7 +63,8 @@ def run(
     """Run the commands side by side to their end, and any Terraform that outlives its CLI.
 
     Returns their exit codes; ``INTERRUPTED`` for each when there was an interrupt. Call it in the
-    main thread. ``tick`` is called about five times a second.
+    main thread. ``tick`` is called about five times a second; what it raises is an interrupt too,
+    and is raised again when all have ended.
     """
     with tempfile.TemporaryDirectory(prefix="tap-") as pids:
         guard = _Guard(Path(pids), tell, tick)
@@ -72,6 +74,23 @@ def run(
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within it a signal is a ``KeyboardInterrupt``, once: no other disturbs what it unwinds."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.signal(number, end) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def terraform_environ(environ: Mapping[str, str], pids: Path) -> dict[str, str]:
@@ -95,12 +114,32 @@ class _Guard:
         self._tell = tell
         self._tick = tick
         self._clis: list[subprocess.Popen[bytes]] = []
+        self._received: list[int] = []  # signals to be heeded
         self._interrupts = 0
         self._signalled: set[int] = set()  # the Terraforms that were told
+        self._seen = 0.0  # when a Terraform last ran
 
     def run(self, commands: Sequence[Command]) -> list[int]:
         """Start the CLIs and see them, and all Terraforms, to their end."""
-        self._clis = [
+        try:
+            for command in commands:
+                self._start(command)
+            self._watch()
+        except BaseException:
+            self._tick = lambda: None
+            self.interrupted(signal.SIGTERM, None)
+            self._watch()
+            raise
+        if self._interrupts:
+            return [INTERRUPTED for _ in self._clis]
+        return [cli.returncode for cli in self._clis]
+
+    def interrupted(self, number: int, _frame: FrameType | None) -> None:
+        """Note a signal, no more: it may come in the middle of anything, such as a print."""
+        self._received.append(number)
+
+    def _start(self, command: Command) -> None:
+        self._clis.append(
             subprocess.Popen(  # pylint: disable=consider-using-with  # ended by run()
                 command.arguments,
                 env=terraform_environ(command.environ, self._pids),
@@ -109,13 +148,16 @@ class _Guard:
                 stderr=subprocess.STDOUT if command.output else None,
                 start_new_session=True,
             )
-            for command in commands
-        ]
+        )
+
+    def _watch(self) -> None:
         started = reported = time.monotonic()
         while (working := self._working()) or self._terraforms():
             if not working and not self._interrupts:
                 # The CLI was killed, or took Ctrl-C from the terminal as a key.
                 self.interrupted(signal.SIGTERM, None)
+            while self._received:
+                self._heed(self._received.pop(0))
             if self._interrupts:
                 self._wind_down(working)
                 if time.monotonic() - reported > REPORT_SECONDS:
@@ -123,11 +165,8 @@ class _Guard:
                     self._tell(f"Terraform is still at it, {reported - started:.0f} s in all")
             self._tick()
             time.sleep(POLL_SECONDS)
-        if self._interrupts:
-            return [INTERRUPTED for _ in self._clis]
-        return [cli.returncode for cli in self._clis]
 
-    def interrupted(self, number: int, _frame: FrameType | None) -> None:
+    def _heed(self, number: int) -> None:
         """The first signal winds down, a second Ctrl-C warns, and only a third forces."""
         self._interrupts += 1
         if self._interrupts == 1:
@@ -140,11 +179,13 @@ class _Guard:
     def _wind_down(self, working: list[subprocess.Popen[bytes]]) -> None:
         """Interrupt each Terraform once, also one that a CLI starts after the signal.
 
-        A CLI without any is between two of them, or asks for approval: it may go.
+        A CLI that has none, and isn't between two, waits for an approval, say: it may go.
         """
         running = self._terraforms()
         self._interrupt(running - self._signalled)
-        if not running and not self._signalled:
+        if running:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > IDLE_SECONDS:
             for cli in working:
                 cli.terminate()
 

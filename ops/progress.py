@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,13 @@ class Progress:
 
     def read(self, log: Path) -> None:
         """Take in what the log has gained. A line that isn't finished is read again next time."""
-        with log.open(encoding="utf-8", errors="replace") as file:
+        with log.open("rb") as file:
             file.seek(self._offset)
-            whole, newline, _ = file.read().rpartition("\n")
+            whole, newline, _ = file.read().rpartition(b"\n")
         if not newline:
             return
-        self._offset += len((whole + newline).encode())
-        text = ANSI.sub("", whole)
+        self._offset += len(whole + newline)
+        text = ANSI.sub("", whole.decode(errors="replace"))
         self._text += text + "\n"
         for match in EVENT.finditer(text):
             if match["event"].endswith("complete"):
@@ -88,20 +88,27 @@ class Board:
         self._verb, self._told = verb, time.monotonic()
         if not self._console.is_terminal:
             yield
-            self._lines()
+            with suppress(OSError):
+                self._lines()
             return
-        with Live(self._table(), console=self._console, auto_refresh=False) as self._live:
+        self._live = Live(self._table(), console=self._console, auto_refresh=False)
+        self._live.start()
+        try:
             yield
-            self._live.update(self._table(), refresh=True)
-        self._live = None
+        finally:
+            with suppress(OSError):
+                self._live.update(self._table(), refresh=True)
+                self._live.stop()
+            self._live = None
 
     def tick(self) -> None:
-        """Bring it up to date; call it often."""
-        if self._live:
-            self._live.update(self._table(), refresh=True)
-        elif time.monotonic() - self._told > LINE_SECONDS:
-            self._told = time.monotonic()
-            self._lines()
+        """Bring it up to date; call it often. A terminal that was closed is no error."""
+        with suppress(OSError):
+            if self._live:
+                self._live.update(self._table(), refresh=True)
+            elif time.monotonic() - self._told > LINE_SECONDS:
+                self._told = time.monotonic()
+                self._lines()
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         for progress in self._progresses:

@@ -8,14 +8,15 @@ cannot show, such as packets or a task's health, isn't shown: ``docs/adr/0005-em
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -31,6 +32,7 @@ from ops.graceful import Command
 from ops.progress import Board, Progress
 from ops.terraform_provider import ProviderMirror, find_mirror
 
+PORT_MAX = 65_535
 QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
 
 
@@ -41,9 +43,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--destroy", action="store_true", help="also plan again and destroy")
     parser.add_argument("--json", action="store_true", help="the result as JSON")
     parser.add_argument(
-        "--port", type=int, default=0, help="the first emulator's; a free one without it"
+        "--port", type=_port, default=0, help="the first emulator's; a free one without it"
     )
     parser.set_defaults(run=run)
+
+
+def _port(text: str) -> int:
+    """A port, as argparse wants it checked."""
+    if not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: write 0 to {PORT_MAX}")
+    return int(text)
 
 
 def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
@@ -53,6 +62,14 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     """
     if rest:
         raise TapError(f"unknown argument {rest[0]}", hint="see ops sandbox --help")
+    try:
+        with graceful.ended_by_signals():
+            return _run(options, environ)
+    except KeyboardInterrupt:
+        return graceful.INTERRUPTED
+
+
+def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with Sandbox(environ, port=options.port) as sandbox:
         board = Board([site.progress for site in sandbox.sites.values()], quiet=options.json)
         verbs = ["deploy", *(["diff", "destroy"] if options.destroy else [])]
@@ -72,27 +89,21 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
         else:
             board.summary(results)
         if options.keep:
-            _hold_open(sandbox)
+            _hold_open(sandbox, sys.stderr if options.json else sys.stdout)
     return 0
 
 
-def _hold_open(sandbox: "Sandbox") -> None:
+def _hold_open(sandbox: "Sandbox", output: IO[str]) -> None:
     """Tell how to reach the emulators, and wait for a signal."""
     for name, site in sandbox.sites.items():
-        print(f"\n# {name}: the AWS CLI talks to its emulator after")
+        print(f"\n# {name}: the AWS CLI talks to its emulator after", file=output)
         for variable, value in sorted(site.aws_environ().items()):
-            print(f"export {variable}={value}")
-    print("\nCtrl-C ends it.", flush=True)
-    received: list[int] = []
-    handlers = {n: signal.signal(n, lambda *_: received.append(1)) for n in graceful.SIGNALS}
-    try:
-        while not received:
-            if dead := [site.name for site in sandbox.sites.values() if not site.emulator.alive()]:
-                raise TapError(f"the emulator of {dead[0]} ended", hint="start it again")
+            print(f"export {variable}={value}", file=output)
+    print("\nCtrl-C ends it.", file=output, flush=True)
+    with suppress(KeyboardInterrupt):
+        while True:
+            sandbox.check_emulators()
             time.sleep(graceful.POLL_SECONDS)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 @dataclass(slots=True)
@@ -187,11 +198,7 @@ class Sandbox:
         environ = {**self.environ(site), "ENVIRONMENT": site.name}
         command = [CDKTF, "synth", "--output", site.folder / "cdktf.out"]
         command += ["--app", app] if app else []
-        done = subprocess.run(
-            command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise TapError(f"cdktf synth failed:\n{done.stderr}", hint="see above")
+        _run_quietly("cdktf synth", command, environ)
         if self.mirror:
             self.mirror.write_override(site.stack_folder)
         else:
@@ -220,6 +227,7 @@ class Sandbox:
             for site in self.sites.values():
                 site.progress.read(site.log)
             tick()
+            self.check_emulators()
 
         started = time.monotonic()
         with ExitStack() as logs:
@@ -239,20 +247,25 @@ class Sandbox:
         for site in self.sites.values():
             file = site.folder / "outputs.json"
             command = [CDKTF, "output", site.stack_id, *QUIET, "--outputs-file", file]
-            subprocess.run(
+            _run_quietly(
+                "cdktf output",
                 [*command, "--output", site.folder / "cdktf.out"],
-                cwd=ROOT,
-                env=graceful.terraform_environ(self.environ(site), site.folder),
-                capture_output=True,
-                check=True,
+                graceful.terraform_environ(self.environ(site), site.folder),
             )
             site.outputs = json.loads(file.read_text(encoding="utf-8"))[site.stack_id]
+
+    def check_emulators(self) -> None:
+        """Raise ``TapError`` for one that ended: Terraform would ask it for minutes."""
+        for site in self.sites.values():
+            if not site.emulator.alive():
+                raise TapError(
+                    f"the emulator of {site.name} ended in the middle of it",
+                    hint="start again; the system's log says whether it was short of memory",
+                )
 
     def failures(self) -> Iterator[str]:
         """What a person needs to know after a failed step."""
         for site in self.sites.values():
-            if not site.emulator.alive():
-                yield f"sandbox: {site.name}: the emulator ended in the middle of it"
             for call in dict.fromkeys(map(str, site.emulator.errors())):
                 yield f"sandbox: {site.name}: the emulator has no {call}"
             yield from (f"sandbox: {site.name}: {line}" for line in site.progress.errors())
@@ -278,16 +291,40 @@ def _install_provider(folder: Path, environ: Mapping[str, str]) -> None:
     """
     cache = Path.home() / ".terraform.d" / "plugin-cache"
     cache.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["terraform", "init", "-backend=false", "-no-color"],
-        cwd=folder,
-        env={**environ, "TF_PLUGIN_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
+    terraform = environ.get("TERRAFORM_BINARY_NAME", "terraform")
+    _run_quietly(
+        "getting the AWS provider",
+        [terraform, f"-chdir={folder}", "init", "-backend=false", "-no-color"],
+        {**environ, "TF_PLUGIN_CACHE_DIR": str(cache)},
+        hint="reach a registry, or name a folder that holds it: TF_PROVIDER_MIRROR=...",
     )
-    if done.returncode:
-        raise TapError(
-            f"Terraform cannot get the AWS provider:\n{done.stderr.strip()}",
-            hint="reach a registry, or name a folder that holds it: TF_PROVIDER_MIRROR=...",
-        )
+
+
+def _run_quietly(
+    what: str,
+    command: Sequence[str | Path],
+    environ: Mapping[str, str],
+    *,
+    hint: str = "see above",
+) -> None:
+    """Run a program of seconds, whose output matters only in the ``TapError`` when it fails.
+
+    An interrupt ends it together with what it started, before the folder that it works in goes.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise TapError(f"{what} failed:\n{output.strip()}\n", hint=hint)

@@ -43,8 +43,9 @@ class Emulator:
 
     A context manager: started on entry, stopped on exit, whatever happened in between. ``log`` gets
     a line of JSON for each call, without arguments. ``environ`` is this process's environment.
-    ``account_id`` is the account to pose as, where config names one. The process is out of reach of
-    a terminal's Ctrl-C: what was interrupted still needs it to wind down.
+    ``account_id`` is the account to pose as, and ``certificate_arn`` a certificate to have, where
+    config names them. The process is out of reach of a terminal's Ctrl-C: what was interrupted
+    still needs it to wind down.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Emulator:
         *,
         port: int = 0,
         account_id: str | None = None,
+        certificate_arn: str | None = None,
     ) -> None:
         self.log = log
         self._environ = {name: environ[name] for name in environ if not name.startswith("AWS_")}
         self._port = port
         self._account_id = account_id
+        self._certificate_arn = certificate_arn
         self._process: subprocess.Popen[str] | None = None
         self._endpoint_url = ""
 
@@ -81,14 +84,16 @@ class Emulator:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises ``TapError`` when it doesn't."""
-        environ = self._environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        command = [sys.executable, "-m", "ops.emulator", "--port", str(self._port)]
         if self._account_id:
-            environ["MOTO_ACCOUNT_ID"] = self._account_id
+            command += ["--account", self._account_id]
+        if self._certificate_arn:
+            command += ["--certificate", self._certificate_arn]
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [sys.executable, "-m", "ops.emulator", "--port", str(self._port)],
+                command,
                 cwd=ROOT,
-                env=environ,
+                env=self._environ,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

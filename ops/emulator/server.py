@@ -1,4 +1,4 @@
-"""The emulator's process: ``python -m ops.emulator [--port N]``.
+"""The emulator's process: ``python -m ops.emulator [--port N] [--account ID] ...``.
 
 Serves on the loopback interface, one call at a time. When it is ready it prints one line of JSON on
 standard output, ``{"port": N}``; each call it answers is a line of JSON on standard error, without
@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape
 
+from moto.acm.models import CertBundle, acm_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -40,10 +41,16 @@ def main() -> None:
     """Serve until told to end."""
     parser = argparse.ArgumentParser(prog="ops.emulator")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    port = parser.parse_args().port
+    parser.add_argument("--account", default="123456789012", help="the account to pose as")
+    parser.add_argument("--certificate", help="the ARN of one that exists from the start")
+    options = parser.parse_args()
+    os.environ["MOTO_ACCOUNT_ID"] = options.account
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     patches.apply_all(setattr)
+    if options.certificate:
+        _make_certificate(options.certificate, options.account)
     app = Recorder(DomainDispatcherApplication(create_backend_app), log=_log)
-    server = make_server(HOST, port, app, threaded=True, request_handler=_QuietHandler)
+    server = make_server(HOST, options.port, app, threaded=True, request_handler=Handler)
 
     def end(*_: object) -> None:
         # shutdown() waits for serve_forever(), which runs in the thread that signals arrive in.
@@ -109,11 +116,52 @@ class Recorder:
         return body
 
 
-class _QuietHandler(MotoRequestHandler):
-    """Without an access log: the Recorder's says more."""
+def _make_certificate(arn: str, account_id: str) -> None:
+    """Config names a certificate that was there before the stack: moto refuses unknown ones."""
+    region = arn.split(":")[3]
+    certificate = CertBundle.generate_cert("example.com", account_id, region)
+    certificate.arn = arn
+    held = acm_backends[account_id][region]._certificates  # pylint: disable=protected-access
+    held[arn] = certificate
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # pylint: disable=redefined-builtin
-        """Say nothing."""
+
+class Handler(MotoRequestHandler):
+    """Keeps connections open, where werkzeug's own closes each after one call.
+
+    With a connection a call, one in some thousands is reset before its answer is read: the SDK
+    sends the call again, and what had gone through the first time fails.
+    """
+
+    disable_nagle_algorithm = True  # head and body are written apart
+
+    def run_wsgi(self) -> None:
+        """Answer one call, whole."""
+        environ = self.make_environ()
+        # All of what comes with the call, or the rest would be taken for the next one.
+        chunked = environ.get("wsgi.input_terminated", False)
+        length = -1 if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        answers: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+            answers.append((status, headers))
+
+        content = b"".join(self.server.app(environ, start_response))
+        status, headers = answers[-1]
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        head = environ["REQUEST_METHOD"] == "HEAD"
+        for name, value in headers:
+            if head or name.lower() != "content-length":
+                self.send_header(name, value)
+        if not head and int(code) != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(b"" if head else content)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: the Recorder says more."""
 
 
 def _log(record: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Deploys that are disturbed at every turn: ``make chaos``, an hour; ``docs/faults.md``."""

@@ -1,0 +1,26 @@
+"""``kill -9`` of everything at twenty points of a deploy; then recover, deploy, and all is well."""
+
+import signal
+
+import pytest
+
+from tests.chaos.deploys import Terminal, copy, kill, made
+
+RESOURCES = 68  # dev's
+POINTS = [1 + round(number * (RESOURCES - 2) / 19) for number in range(20)]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_recover_and_deploy_mend_it(point):
+    with copy() as place:
+        assert place.site.progress.total == RESOURCES
+        terminal = Terminal(place.command(), place.environ())
+        terminal.until(lambda: made(terminal.shown) >= point or terminal.code is not None)
+        assert terminal.code is None, terminal.shown[-4000:]
+        kill(terminal.pid)
+        assert terminal.wait() == -signal.SIGKILL
+        assert not place.terraforms()
+        place.recover()
+        assert not place.orphans()
+        place.deploy()
+        place.check()

@@ -1,0 +1,1 @@
+"""Tests of the embedded AWS: its process, its patches, its inventory."""
