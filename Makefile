@@ -65,12 +65,16 @@ lint: setup ## Formatting, pylint, types
 
 .PHONY: unit
 unit: setup ## The tests that take seconds, with coverage
-	@$(RUN) pytest --ignore=tests/e2e -n auto --dist loadgroup \
+	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 .PHONY: e2e
 e2e: setup ## The tests that deploy to an AWS emulator (minutes)
 	@$(RUN) pytest tests/e2e -n 3 --dist loadfile
+
+.PHONY: chaos
+chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
+	@$(RUN) pytest tests/chaos -n 3 --dist load
 
 .PHONY: format
 format: setup ## Format the code

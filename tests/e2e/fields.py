@@ -88,7 +88,7 @@ CHANGES: dict[str, Any] = {
     "load_balancer.idle_timeout_seconds": 90,
     "load_balancer.deregistration_delay_seconds": 60,
     "load_balancer.deletion_protection": True,
-    "state.backend": StateBackend.S3,
+    "state.backend": StateBackend.LOCAL,
     "state.lock": StateLock.BOTH,
     "state.noncurrent_version_days": 30,
     "state.deletable": False,
