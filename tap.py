@@ -12,7 +12,7 @@ from datetime import date
 
 from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
 from lib.config.selection import select
-from lib.config.validation import support_warnings
+from lib.config.validation import warnings
 from lib.errors import TapError
 
 
@@ -29,7 +29,7 @@ def main(
             print(f"tap: {line}", file=sys.stderr)
         return 2
     for environment in selected:
-        for warning in support_warnings(environment, today):
+        for warning in warnings(environment, today):
             print(f"tap: warning: {warning}", file=sys.stderr)
 
     # The bindings take longest to load: not before the input is known to be good.

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         return options.run(options, rest, os.environ)
     except TapError as error:
         for line in error.lines():
-            print(f"ops: {line}", file=sys.stderr)
+            print(f"tap: {line}", file=sys.stderr)
         return 2
 
 

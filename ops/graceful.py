@@ -3,8 +3,8 @@
 Left alone, the CLI answers Ctrl-C, TERM or a closed terminal by hanging up on Terraform, which dies
 with what it was making missing from the state, and the lock left. Here the CLI gets a session of
 its own, out of the terminal's reach, and Terraform runs through ``scripts/terraform``, which no
-hang-up ends and which leaves its process id. An interrupt goes to Terraform itself: it finishes
-what it is making, saves the state and lets go of the lock.
+hang-up ends and which leaves its process id. An interrupt goes to Terraform itself: it waits no
+longer for what AWS is making, saves the state and lets go of the lock. ``docs/faults.md``
 """
 
 import os
@@ -30,11 +30,11 @@ REPORT_SECONDS = 10
 IDLE_SECONDS = 3  # how long a CLI may be between two Terraforms
 
 WINDING_DOWN = (
-    "interrupted: Terraform finishes what it is making and saves it. "
-    "Some resources of AWS take minutes."
+    "interrupted: Terraform notes what it has made and what AWS is still making, saves the state "
+    "and lets go of the lock."
 )
 WARNING = (
-    "still winding down. One more Ctrl-C stops Terraform at once: what it is making then would be "
+    "still winding down. One more Ctrl-C stops Terraform at once: what is being made would be "
     "missing from the state, and the lock left."
 )
 

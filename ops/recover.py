@@ -648,10 +648,10 @@ def survey_of(stack: "Stack") -> Survey:
         if kind is None or (known and not known.tainted and not kind.delete):
             continue
         found = stack.find(address)
-        unknown = [thing for thing in found if thing.id not in stack.known_ids]
+        unknown = [thing for thing in found if not stack.knows(address, thing)]
         if known:
             # Where the import's id isn't the state's, one name stands for one thing.
-            same = [thing for thing in found if kind.import_id or thing.id == known.id]
+            same = [thing for thing in found if kind.import_id or thing.id in known.ids]
             if known.tainted and len(same) == 1 and not same[0].failed:
                 survey.untaint[address] = same[0]
             if kind.delete:
@@ -720,9 +720,9 @@ class Known:
     tainted: bool
 
     @property
-    def id(self) -> str:
-        """By which the provider knows it."""
-        return str(self.attributes.get("id"))
+    def ids(self) -> set[str]:
+        """By which the provider knows it. A task definition's ``id`` is its family's name."""
+        return {str(self.attributes.get(name)) for name in ("id", "arn")}
 
 
 class _Unresolved(LookupError):
@@ -748,12 +748,12 @@ class Stack:
         (provider,) = document["provider"]["aws"]
         self.tags: Mapping[str, str] = provider["default_tags"][0]["tags"]
         self.known: dict[str, Known] = {}
-        self.known_ids: set[str] = set()
+        self._known_ids: set[tuple[str, str]] = set()
         for resource in state.get("resources", ()):
             for instance in resource["instances"]:
                 if resource["mode"] == "managed":
                     known = Known(instance["attributes"], instance.get("status") == "tainted")
-                    self.known_ids.add(known.id)
+                    self._known_ids |= {(resource["type"], id_) for id_ in known.ids}
                     if "deposed" not in instance:
                         self.known[f"{resource['type']}.{resource['name']}"] = known
         self._session = session
@@ -769,6 +769,13 @@ class Stack:
                 f"recover does not know {type_}", hint="say in ops/recover.py how to find one"
             )
         return KINDS.get(type_)
+
+    def knows(self, address: str, thing: Thing) -> bool:
+        """Whether the state has it, at this address, at another or as one to be deleted.
+
+        Things of several types share an id, such as a bucket and its policy.
+        """
+        return (address.split(".")[0], thing.id) in self._known_ids
 
     def forget(self) -> None:
         """Ask AWS anew from here on."""

@@ -66,6 +66,26 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
     return problems
 
 
+def warnings(environment: EnvironmentConfig, today: date) -> list[str]:
+    """What is allowed in a valid ``environment``, and should not stay as it is."""
+    found = support_warnings(environment, today)
+    if environment.production:
+        label = environment.name
+        if environment.load_balancer.certificate_arn is None:
+            problem = Problem(
+                f"{label}.load_balancer.certificate_arn",
+                "production serves plain HTTP",
+                "name an ACM certificate, and drop allow_plain_http",
+            )
+            found.append(str(problem))
+        if not (environment.alarms and environment.alarms.emails):
+            problem = Problem(
+                f"{label}.alarms.emails", "production's alarms reach nobody", "name an address"
+            )
+            found.append(str(problem))
+    return found
+
+
 def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
     """Warns from six months before RDS standard support of the major version ends, and after.
 

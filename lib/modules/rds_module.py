@@ -131,10 +131,10 @@ class RdsModule(Construct):
                 if config.final_snapshot
                 else None
             ),
-            lifecycle=(
-                TerraformResourceLifecycle(ignore_changes=["final_snapshot_identifier"])
-                if config.final_snapshot
-                else None
+            lifecycle=TerraformResourceLifecycle(
+                ignore_changes=["final_snapshot_identifier"] if config.final_snapshot else None,
+                # RDS would refuse as well, half-way through: here the plan does.
+                prevent_destroy=config.deletion_protection,
             ),
             depends_on=log_groups,
             tags={"Name": identifier},

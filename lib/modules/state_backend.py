@@ -168,13 +168,15 @@ def lock_table_name(naming: NamingModule) -> str:
 def configure_backend(
     stack: TerraformStack, *, config: EnvironmentConfig, naming: NamingModule
 ) -> None:
-    """Gives the stack the backend that its config names.
+    """Gives the stack the backend that its config names, and asks for a Terraform that knows it.
 
     Terraform reads a backend before it reads anything else, so its values are plain text. The local
     file stands beside the project, outside the output folder, which ``cdktf synth`` empties; its
     path is relative to where Terraform runs (``cdktf.out/stacks/<stack>``), so that the same bytes
     come out in every folder.
     """
+    # Ephemeral variables and locks in the bucket; this version of CDKTF has no argument for it.
+    stack.add_override("terraform.required_version", ">= 1.11")
     state = config.state
     if state.backend is StateBackend.LOCAL:
         LocalBackend(stack, path=f"../../../terraform.{naming.stack_id}.tfstate")

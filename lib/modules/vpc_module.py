@@ -1,13 +1,20 @@
 """The VPC: three public and three private subnets over three zones, and the ways out of them.
 
-Assumes a region with three availability zones. Each private subnet has a route table of its own,
+Needs a region with three availability zones: the plan says so where there are fewer. Each private subnet has a route table of its own,
 whichever the NAT mode: changing the mode changes routes, never subnets. Leaves out IPv6, network
 ACLs (the default ones let all through; security groups decide) and interface endpoints.
 
 Rules: https://docs.aws.amazon.com/vpc/latest/userguide/what-is-amazon-vpc.html
 """
 
-from cdktf import Fn, ITerraformDependable
+from cdktf import (
+    Fn,
+    ITerraformDependable,
+    Op,
+    Postcondition,
+    TerraformResourceLifecycle,
+    TerraformSelf,
+)
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.data_aws_availability_zones import (
     DataAwsAvailabilityZones,
@@ -29,7 +36,7 @@ from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
 from constructs import Construct
 
 from lib.config import aws_limits
-from lib.config.environment_config import NetworkConfig
+from lib.config.environment_config import ZONES, NetworkConfig
 from lib.modules.iam import allow, assume_role_policy, policy_document
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import AccountOutputs, VpcOutputs
@@ -76,6 +83,14 @@ class VpcModule(Construct):
             filter=[
                 DataAwsAvailabilityZonesFilter(name="opt-in-status", values=["opt-in-not-required"])
             ],
+            lifecycle=TerraformResourceLifecycle(
+                postcondition=[
+                    Postcondition(
+                        condition=Op.gte(Fn.length_of(TerraformSelf.get_any("names")), ZONES),
+                        error_message=f"The region has fewer than {ZONES} availability zones.",
+                    )
+                ]
+            ),
         ).names
         public = self._subnets("public", [str(block) for block in config.public_subnets])
         private = self._subnets("private", [str(block) for block in config.private_subnets])

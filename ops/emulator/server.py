@@ -126,13 +126,14 @@ def _make_certificate(arn: str, account_id: str) -> None:
 
 
 class Handler(MotoRequestHandler):
-    """Keeps connections open, where werkzeug's own closes each after one call.
+    """Sends head and body of an answer together, and keeps the connection for the next call.
 
-    With a connection a call, one in some thousands is reset before its answer is read: the SDK
-    sends the call again, and what had gone through the first time fails.
+    Werkzeug's own sends them apart. A Go client that gets the head alone, while it is still busy
+    sending its call, gives up: one call in a thousand on a busy machine. The SDK then sends it
+    again, and what went through the first time fails ("the specified rule does not exist").
     """
 
-    disable_nagle_algorithm = True  # head and body are written apart
+    disable_nagle_algorithm = True  # nothing to wait for
 
     def run_wsgi(self) -> None:
         """Answer one call, whole."""
@@ -157,8 +158,11 @@ class Handler(MotoRequestHandler):
                 self.send_header(name, value)
         if not head and int(code) != 204:
             self.send_header("Content-Length", str(len(content)))
+        wire, whole = self.wfile, io.BytesIO()
+        self.wfile = whole
         self.end_headers()
-        self.wfile.write(b"" if head else content)
+        self.wfile = wire
+        wire.write(whole.getvalue() + (b"" if head else content))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the Recorder says more."""

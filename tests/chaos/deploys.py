@@ -123,7 +123,14 @@ class Copy:
 
     def orphans(self) -> list[Item]:
         """What was made and the state does not know."""
-        return orphans([item for item in self.items() if item not in self.before], self.state())
+        found = orphans([item for item in self.items() if item not in self.before], self.state())
+        # One that Terraform stopped waiting for has no ARN in the state yet.
+        known = {
+            instance["attributes"].get("identifier")
+            for resource in self.state()["resources"]
+            for instance in resource["instances"]
+        }
+        return [item for item in found if item.id.rpartition(":")[2] not in known]
 
     def locks(self) -> list[Path]:
         """Lock files that were left."""
@@ -135,9 +142,9 @@ class Copy:
         databases = self.client("rds").describe_db_instances()["DBInstances"]
         return bool(balancers and databases)
 
-    def terraforms(self) -> list[psutil.Process]:
-        """The processes that work in the stack's folder."""
-        return [each for each in psutil.process_iter() if _cwd(each) == str(self.site.stack_folder)]
+    def terraforms(self) -> list[int]:
+        """The ids of the processes that work in the stack's folder."""
+        return [pid for pid in psutil.pids() if _cwd(pid) == str(self.site.stack_folder)]
 
     def check(self) -> None:
         """Everything is there once, the state knows all of it, and there is nothing left to do."""
@@ -162,9 +169,9 @@ def copy(**environ: str) -> Iterator[Copy]:
         yield Copy(sandbox)
 
 
-def _cwd(process: psutil.Process) -> str:
+def _cwd(pid: int) -> str:
     with suppress(psutil.Error):
-        return process.cwd()
+        return psutil.Process(pid).cwd()
     return ""
 
 
@@ -262,7 +269,7 @@ def deploy_through(
         for left in reversed(range(tries)):
             done = place.run(AWS_ENDPOINT_URL=proxy.url)
             if tries > 1:  # also after a success: a lost answer can have made a second one
-                place.recover(AWS_ENDPOINT_URL=proxy.url)
+                place.recover()
             if done.returncode == 0:
                 break
             assert left, done.stdout[-4000:]

@@ -31,6 +31,7 @@ class Fault(StrEnum):
 
 
 SLOW_SECONDS = 10
+IN_A_ROW = 4  # faults of one action at the most: the SDK waits twice as long before each try
 HARSH = {Fault.THROTTLED: 0.20, Fault.FAILED: 0.10, Fault.LOST: 0.05}
 
 
@@ -54,6 +55,7 @@ class FaultProxy:
         self._rates = rates
         self._only = only
         self._calls: Counter[str] = Counter()
+        self._row: Counter[str] = Counter()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -81,9 +83,11 @@ class FaultProxy:
             rest = random.Random(f"{self._seed} {call} {self._calls[call]}").random()
             for fault, rate in self._rates.items():
                 rest -= rate
-                if rest < 0:
+                if rest < 0 and self._row[call] < IN_A_ROW:
+                    self._row[call] += 1
                     self.befallen[fault, call] += 1
                     return fault
+            self._row[call] = 0
             return None
 
     def forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[HTTPResponse, bytes]:

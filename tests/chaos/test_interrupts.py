@@ -43,6 +43,7 @@ def test_our_command_loses_nothing(way):
         assert deploy.code == INTERRUPTED
         assert way == "a closed terminal" or WINDING_DOWN in deploy.terminal.shown
         assert way != "Ctrl-C twice" or WARNING in deploy.terminal.shown
+        place.recover()
         place.deploy()
         place.check()
 
@@ -53,6 +54,7 @@ def test_the_plain_cli_loses_nothing(way):
         Interrupted(place, WAYS[way], plain=True)
         assert not place.orphans()
         assert not place.locks()
+        place.recover()
         place.deploy()
         place.check()
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from tests.chaos.proxy import HARSH, Fault, FaultProxy
+from tests.chaos.proxy import HARSH, IN_A_ROW, Fault, FaultProxy
 
 CALLS = {  # a call in each of the protocols, and the error that AWS throttles it with
     "json 1.1": ("ssm", "describe_parameters", "ThrottlingException"),
@@ -97,6 +97,13 @@ def test_without_faults_it_is_not_there(upstream):
         client(proxy, "ssm").describe_parameters()
     assert len(upstream[1]) == 1
     assert not proxy.befallen
+
+
+def test_a_call_gets_through_in_the_end(upstream):
+    with FaultProxy(upstream[0], seed=1, rates={Fault.FAILED: 1}) as proxy:
+        client(proxy, "ssm", attempts=IN_A_ROW + 1).describe_parameters()
+    assert proxy.befallen.total() == IN_A_ROW
+    assert len(upstream[1]) == 1
 
 
 def test_the_faults_are_the_seed_s(upstream):

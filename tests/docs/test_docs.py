@@ -27,7 +27,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 def test_links_within_the_project_resolve(document):
     for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
         if not target.startswith("https://"):
-            assert (document.parent / target).exists(), target
+            linked = document.parent / target
+            assert linked.is_dir() or linked.stat().st_size, target
 
 
 def _named(pattern):
@@ -89,7 +90,7 @@ def test_the_table_of_environments_is_the_config(row):
     found = re.search(rf"^\| {re.escape(row)} \|(.*)\|$", README, re.MULTILINE)
     assert found, f"no row {row}"
     cells = [cell.strip() for cell in found[1].split("|")]
-    assert cells == [ROWS[row](config) for config in BY_NAME.values()]
+    assert cells == [ROWS[row](BY_NAME[name]) for name in ("dev", "staging", "prod")]
 
 
 def test_one_version_has_one_home():

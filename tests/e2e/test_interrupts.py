@@ -1,4 +1,4 @@
-"""A deploy that is interrupted loses nothing, and the next one completes it.
+"""A deploy that is interrupted loses nothing; recover and the next one complete it.
 
 Two of the ways in which that happens, side by side; ``tests/chaos/test_interrupts.py`` has all.
 """
@@ -45,7 +45,8 @@ def test_the_person_is_told(deploys):
     assert deploys["Ctrl-C"].code == INTERRUPTED
 
 
-def test_the_next_deploy_completes_it(deploys):
+def test_recover_and_the_next_deploy_complete_it(deploys):
     interrupted = deploys["Ctrl-C"].copy
+    interrupted.recover()
     interrupted.deploy()
     interrupted.check()

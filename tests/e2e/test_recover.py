@@ -1,10 +1,12 @@
 """A deploy is killed, recovered and deployed again: nothing is lost, nothing is made twice.
 
-``TAP_KILL_POINTS=5,10,15`` kills at other numbers of made resources than these.
+``TAP_KILL_POINTS=5,10,15`` kills at other numbers of made resources. The tests of this module run
+in their order, at one point after the other.
 """
 
 import json
 import os
+import subprocess
 
 import psutil
 import pytest
@@ -16,55 +18,82 @@ from tests.e2e.conftest import opened
 POINTS = [int(point) for point in os.environ.get("TAP_KILL_POINTS", "15,60").split(",")]
 
 
-@pytest.fixture(scope="module", name="sandbox")
-def _sandbox():
-    """A sandbox with dev synthesized, and nothing deployed."""
-    with opened("dev") as sandbox:
-        yield sandbox
+class Killed:
+    """A sandbox in which a deploy of dev was killed when ``point`` resources were made."""
 
+    def __init__(self, sandbox, point):
+        self.point = point
+        self.sandbox = sandbox
+        self.site = sandbox.sites["dev"]
+        self.session = self.site.emulator.session(self.site.config.region)
+        self._before = set(inventory(self.session.client))  # such as the default VPC
+        assert sandbox.cli("deploy", tick=self._kill) != 0
+        assert len(self.site.progress.done) < self.site.progress.total, "the deploy was quicker"
 
-def kill_at(sandbox, site, point):
-    """Deploy, and kill everything about it, providers too, once that many resources are made."""
-
-    def watch():
-        if len(site.progress.done) >= point:
-            processes = psutil.Process().children(recursive=True)
-            for process in processes:
-                if process.pid != site.emulator.pid:
+    def _kill(self):
+        """Kill everything that deploys: the CLI, Terraform, its providers."""
+        if len(self.site.progress.done) >= self.point:
+            for process in psutil.Process().children(recursive=True):
+                if process.pid != self.site.emulator.pid:
                     process.kill()
 
-    assert sandbox.cli("deploy", tick=watch) != 0
-    assert len(site.progress.done) < site.progress.total, "it had been quicker"
+    def forgotten(self):
+        """What is in AWS and not in the state."""
+        state = json.loads(self.site.state.read_text(encoding="utf-8"))
+        made = set(inventory(self.session.client)) - self._before
+        return orphans(sorted(made), state)
 
+    def terraform(self, *arguments):
+        """What Terraform prints, in the stack's folder."""
+        return subprocess.run(
+            ["terraform", *arguments],
+            cwd=self.site.stack_folder,
+            env=self.sandbox.environ(self.site),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
-def state_of(site):
-    """The state, as JSON."""
-    return json.loads(site.state.read_text(encoding="utf-8"))
-
-
-def session_of(site):
-    """boto3's session in the site's account."""
-    return site.emulator.session(site.config.region)
-
-
-def assert_whole(sandbox, site):
-    """The deploy is complete: no difference, and nothing in AWS that the state lacks."""
-    assert sandbox.cli("diff") == 0
-    assert "found no differences" in site.log.read_text(encoding="utf-8")
-    assert orphans(inventory(session_of(site).client), state_of(site)) == []
-    assert state_of(site)
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_after_a_kill_one_recover_and_one_deploy_complete_it(point):
-    with opened("dev") as sandbox:
-        site = sandbox.sites["dev"]
-        kill_at(sandbox, site, point)
-        forgotten = orphans(inventory(session_of(site).client), state_of(site))
-        report = recover(site.stack_folder, sandbox.environ(site), session_of(site))
+    def recover(self):
+        """Recover; returns the report."""
+        report = recover(self.site.stack_folder, self.sandbox.environ(self.site), self.session)
         print("\n".join(report.lines()))
         assert not report.problems
-        assert len(report.adopted) >= bool(forgotten)
-        assert orphans(inventory(session_of(site).client), state_of(site)) == []
-        assert sandbox.cli("deploy") == 0, "\n".join(sandbox.failures())
-        assert_whole(sandbox, site)
+        return report
+
+    def assert_whole(self):
+        """The next deploy would change nothing, and nothing is there that the state lacks."""
+        assert self.sandbox.cli("diff") == 0
+        assert "found no differences" in self.site.log.read_text(encoding="utf-8")
+        assert self.forgotten() == []
+
+
+@pytest.fixture(scope="module", params=POINTS, name="killed")
+def _killed(request):
+    with opened("dev") as sandbox:
+        yield Killed(sandbox, request.param)
+
+
+def test_one_recover_and_one_deploy_complete_a_killed_one(killed):
+    forgotten = killed.forgotten()
+    report = killed.recover()
+    assert len(report.adopted) >= len(forgotten)
+    assert killed.forgotten() == []
+    assert killed.sandbox.cli("deploy") == 0, "\n".join(killed.sandbox.failures())
+    killed.assert_whole()
+
+
+def test_a_state_that_lost_every_other_resource_gets_them_back(killed):
+    """The odd ones at one point, the even ones at the next: each type is once imported."""
+    addresses = [
+        line for line in killed.terraform("state", "list").splitlines() if line[:4] == "aws_"
+    ]
+    lost = addresses[POINTS.index(killed.point) % 2 :: 2]
+    killed.terraform("state", "rm", *lost)
+    assert killed.recover().adopted.keys() == set(lost)
+    killed.assert_whole()
+
+
+def test_nothing_to_recover_is_fine(killed):
+    report = killed.recover()
+    assert not report.adopted and not report.untainted and not report.to_make

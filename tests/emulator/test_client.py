@@ -141,6 +141,29 @@ def test_a_connection_carries_one_call_after_the_other(emulator: Emulator) -> No
     connection.close()
 
 
+def test_head_and_body_of_an_answer_arrive_together(emulator: Emulator) -> None:
+    address = ("127.0.0.1", int(emulator.endpoint_url.rpartition(":")[2]))
+    with socket.create_connection(address, timeout=20) as connection:
+        for _ in range(50):
+            connection.sendall(b"GET /moto-api/data.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, separator, body = connection.recv(2**16).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert separator and body
+            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            while len(body) < length:
+                body += connection.recv(2**16)
+
+
+def test_a_caller_that_asks_first_is_told_to_go_on(emulator: Emulator) -> None:
+    address = ("127.0.0.1", int(emulator.endpoint_url.rpartition(":")[2]))
+    with socket.create_connection(address, timeout=20) as connection:
+        head = b"PUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+        connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert connection.recv(2**16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"ab")
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 4")
+
+
 def test_it_is_the_account_that_config_names_and_says_when_it_died(tmp_path: Path) -> None:
     certificate = f"arn:aws:acm:{REGION}:111122223333:certificate/of-config"
     with Emulator(

@@ -1,4 +1,4 @@
-"""What a change does to the output, for a reviewer to read: addresses, and production whole."""
+"""What a change does to the output, for a reviewer to read: addresses, and each stack whole."""
 
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -15,9 +15,8 @@ def test_addresses(stack, snapshot_json):
     assert sorted(resource.address for resource in stack.resources) == snapshot_json
 
 
-def test_production(shipped, snapshot_json):
-    """Everything that is synthesized for production, by construct path."""
-    stack = shipped("prod")
+def test_stack(stack, snapshot_json):
+    """Everything that is synthesized, by construct path."""
     resources = {
         f"{resource.type} {resource.path}": {
             key: value for key, value in resource.values.items() if key != "//"

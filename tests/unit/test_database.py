@@ -37,6 +37,7 @@ def test_sizes_are_the_config_s(stack, attribute, field):
 @pytest.mark.parametrize(("name", "expected"), TABLE.items())
 def test_the_environments_differ_as_promised(shipped, name, expected):
     database = shipped(name).at("database/instance")
+    assert database["lifecycle"].get("prevent_destroy") is database["deletion_protection"]
     assert (
         database["instance_class"],
         database["multi_az"],

@@ -22,7 +22,10 @@ from lib.config.environment_config import (
     SubnetTier,
 )
 
-DEV, STAGING, PROD = ENVIRONMENTS
+DEV, STAGING, PROD = (
+    next(entry for entry in ENVIRONMENTS if entry.name == name)
+    for name in ("dev", "staging", "prod")
+)
 
 
 @pytest.mark.parametrize("prefix", range(aws_limits.VPC_PREFIX_MIN, 25))
@@ -141,4 +144,4 @@ def test_the_design_is_what_is_shipped(path: str) -> None:
             found = getattr(found, name)
         return found
 
-    assert tuple(map(value, ENVIRONMENTS)) == DESIGN[path]
+    assert tuple(map(value, (DEV, STAGING, PROD))) == DESIGN[path]

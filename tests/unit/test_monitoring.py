@@ -7,8 +7,8 @@ from lib.config.environment_config import AlarmsConfig
 ABOVE, BELOW = "GreaterThanThreshold", "LessThanThreshold"
 
 
-def test_the_shipped_environments_but_dev_have_alarms(stack):
-    assert stack.has("monitoring/topic") is (stack.config.name != "dev")
+def test_there_are_alarms_where_the_config_asks_for_them(stack):
+    assert stack.has("monitoring/topic") is (stack.config.alarms is not None)
     assert (stack.count("aws_cloudwatch_metric_alarm") > 0) is (stack.config.alarms is not None)
 
 

@@ -33,6 +33,11 @@ def test_local_zones_are_left_out(stack):
     assert zones["state"] == "available"
 
 
+def test_a_region_with_too_few_zones_is_refused_by_the_plan(stack):
+    (check,) = stack.at("network/zones")["lifecycle"]["postcondition"]
+    assert check["condition"] == "${(length(self.names) >= 3)}"
+
+
 def test_no_subnet_gives_out_public_addresses(stack):
     for subnet in stack.all("aws_subnet"):
         assert subnet["map_public_ip_on_launch"] is False

@@ -55,7 +55,7 @@ def test_the_password_is_handed_to_terraform(calls, monkeypatch):
 def test_bad_input_is_named_before_the_cli_runs(calls, monkeypatch, capsys):
     monkeypatch.setenv("ENVIRONMENT", "prd")
     assert main(["cdktf", "deploy"]) == 2
-    assert capsys.readouterr().err.startswith("ops: ENVIRONMENT: unknown environment 'prd'")
+    assert capsys.readouterr().err.startswith("tap: ENVIRONMENT: unknown environment 'prd'")
     assert not calls()
 
 

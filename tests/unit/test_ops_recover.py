@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -489,6 +490,7 @@ TINY = {  # a stack with one each of a few kinds
         "aws_ssm_parameter": {"parameter": {"name": "/tap/dev/qa1/network/vpc_id"}},
     },
 }
+TASK = {**TINY, "resource": {"aws_ecs_task_definition": {"task": {"family": "dev-task-qa1"}}}}
 VPC, DATABASE = "aws_vpc.vpc", "aws_db_instance.database"
 PARAMETER = "aws_ssm_parameter.parameter"
 
@@ -609,6 +611,25 @@ def test_what_the_state_knows_by_another_address_is_not_adopted(account):
     known = account.make(VPC)
     survey = survey_of(Stack(TINY, state({"aws_vpc.renamed": known}), account.session))
     assert not survey.adopt and not survey.problems
+
+
+def test_what_shares_its_id_with_what_the_state_knows_is_adopted(account):
+    account.make(DATABASE)
+    known = state({"aws_db_subnet_group.subnets": "dev-db-qa1"})
+    assert survey_of(Stack(TINY, known, account.session)).adopt.keys() == {DATABASE}
+
+
+def test_a_task_definition_is_known_by_its_arn(session):
+    """Its id in the state is its family's name."""
+    document = {
+        **TINY,
+        "resource": {"aws_ecs_task_definition": {"task": {"family": "dev-task-qa1"}}},
+    }
+    account = Account(session, document)
+    (address,) = account.stack.addresses
+    known = state({address: "dev-task-qa1"})
+    known["resources"][0]["instances"][0]["attributes"]["arn"] = account.make(address)
+    assert survey_of(Stack(TASK, known, session)) == Survey()
 
 
 def test_references_are_read_from_the_state_first(account):
@@ -817,11 +838,8 @@ def test_a_plan_that_would_replace_is_not_applied(account, folder):
 
 def test_a_task_definition_is_adopted_only_where_the_same_would_be_made(session, folder):
     task = "aws_ecs_task_definition.task"
-    folder.write(
-        "cdk.tf.json",
-        {**TINY, "resource": {"aws_ecs_task_definition": {"task": {"family": "dev-task-qa1"}}}},
-    )
-    account = Account(session, json.loads((folder.path / "cdk.tf.json").read_text()))
+    folder.write("cdk.tf.json", TASK)
+    account = Account(session, TASK)
     account.make(task)
     newest = account.make(task)
     assert folder.recover().adopted == {task: newest}
@@ -897,27 +915,16 @@ def test_a_state_that_could_not_be_saved_comes_first(folder):
     assert "state push" in raised.value.hint
 
 
-def test_what_aws_refuses_is_told(folder, monkeypatch):
-    monkeypatch.setattr(module.Stack, "find", refused("AccessDenied"))
-    with pytest.raises(TapError, match="AccessDenied"):
-        folder.recover()
-
-
-def refused(code):
-    """A call that AWS answers with an error."""
-
-    def find(*_):
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeVpcs")
-
-    return find
-
-
-def test_missing_credentials_are_told(folder, monkeypatch):
-    def find(*_):
-        raise NoCredentialsError
-
-    monkeypatch.setattr(module.Stack, "find", find)
-    with pytest.raises(TapError, match="credentials"):
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeVpcs"), "AccessDenied"),
+        (NoCredentialsError(), "credentials"),
+    ],
+)
+def test_what_aws_refuses_is_told(folder, monkeypatch, error, word):
+    monkeypatch.setattr(module.Stack, "find", Mock(side_effect=error))
+    with pytest.raises(TapError, match=word):
         folder.recover()
 
 

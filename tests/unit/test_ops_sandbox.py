@@ -224,11 +224,11 @@ def test_a_missing_tool_is_told_before_anything_starts(fakes, monkeypatch, capfd
     monkeypatch.setenv("PATH", str(fakes.folder))
     monkeypatch.setenv("TERRAFORM_BINARY_NAME", "tofu")
     assert main(["sandbox"]) == 2
-    assert capfd.readouterr().err == "ops: there is no tofu (install Terraform 1.11 or newer)\n"
+    assert capfd.readouterr().err == "tap: there is no tofu (install Terraform 1.11 or newer)\n"
     monkeypatch.delenv("TERRAFORM_BINARY_NAME")
     (fakes.folder / "node").unlink()
     assert main(["sandbox"]) == 2
-    assert capfd.readouterr().err == "ops: there is no node (install Node 20 or newer)\n"
+    assert capfd.readouterr().err == "tap: there is no node (install Node 20 or newer)\n"
     (fakes.folder / "terraform").unlink()
     assert main(["sandbox"]) == 2
     assert "there is no terraform (install Terraform 1.11" in capfd.readouterr().err

@@ -62,7 +62,7 @@ def test_both_go_with_the_environment_only_where_config_says_so(stack):
     assert table["deletion_protection_enabled"] is not deletable
     for resource in (bucket, table):
         assert resource.get("lifecycle") == (None if deletable else {"prevent_destroy": True})
-    assert deletable is not stack.config.production
+    assert not (deletable and stack.config.production)
 
 
 def test_the_stack_keeps_its_state_in_its_own_bucket(stack):
@@ -78,7 +78,7 @@ def test_the_stack_keeps_its_state_in_its_own_bucket(stack):
             "use_lockfile": True,
         },
     )
-    assert backend[1]["bucket"] == f"{env}-us-east-1-tfstate-{SUFFIX}"
+    assert backend[1]["bucket"] == f"{env}-{stack.config.region}-tfstate-{SUFFIX}"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,10 @@ def test_the_account_and_the_role_hold_for_the_state_too(synthesize):
     assert backend["allowed_account_ids"] == [ACCOUNT]
     assert backend["assume_role"] == {"role_arn": ROLE}
     assert backend["bucket"] == f"prod-us-east-1-tfstate-{SUFFIX}-{ACCOUNT}"
+
+
+def test_terraform_has_to_be_new_enough(stack):
+    assert stack.document["terraform"]["required_version"] == ">= 1.11"
 
 
 def test_local_state_stands_beside_the_project(synthesize):

@@ -16,6 +16,7 @@ from tests.conftest import BY_NAME, changed
 ROOT = Path(__file__).parents[2]
 GOOD = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1"}
 SECRET = "hunter2 hunter2"  # pragma: allowlist secret
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
 LONG_BEFORE = date(2026, 1, 1)  # no version is near its end of support
 
 
@@ -139,14 +140,14 @@ def _written(tmp_path_factory):
 
 def test_all_writes_a_stack_for_each_environment(written):
     assert sorted(path for path in written if path.endswith("cdk.tf.json")) == [
-        f"cdktf.out/stacks/tap-{name}-qa1/cdk.tf.json" for name in ("dev", "prod", "staging")
+        f"cdktf.out/stacks/tap-{name}-qa1/cdk.tf.json" for name in sorted(BY_NAME)
     ]
 
 
 def test_the_same_bytes_in_another_folder_with_another_hash_seed(written, tmp_path):
     done = run(
         tmp_path,
-        ENVIRONMENT="prod, dev ,staging",
+        ENVIRONMENT=" ,  ".join(reversed(BY_NAME)),
         ENVIRONMENT_SUFFIX="qa1",
         PYTHONHASHSEED="2",
         AWS_REGION="",
@@ -182,15 +183,15 @@ def test_overrides_arrive(tmp_path):
 
 def test_a_fourth_environment_is_one_entry(tmp_path, capsys):
     fourth = dataclasses.replace(
-        changed(BY_NAME["staging"], network={"cidr": "10.3.0.0/16", "nat": NatMode.PER_AZ}),
-        name="qa",
+        changed(BY_NAME["staging"], network={"cidr": "10.204.0.0/16", "nat": NatMode.PER_AZ}),
+        name="fourth",
     )
-    environ = {**GOOD, "ENVIRONMENT": "qa", "CDKTF_OUTDIR": str(tmp_path)}
+    environ = {**GOOD, "ENVIRONMENT": "fourth", "CDKTF_OUTDIR": str(tmp_path)}
     assert tap.main(environ, LONG_BEFORE, [*BY_NAME.values(), fourth]) == 0
     assert capsys.readouterr().err == ""
-    text = (tmp_path / "stacks/tap-qa-qa1/cdk.tf.json").read_text()
-    assert '"cidr_block": "10.3.0.0/16"' in text
-    assert "qa-us-east-1-tfstate-qa1" in text
+    text = (tmp_path / "stacks/tap-fourth-qa1/cdk.tf.json").read_text()
+    assert '"cidr_block": "10.204.0.0/16"' in text
+    assert "fourth-us-east-1-tfstate-qa1" in text
 
 
 @pytest.mark.parametrize(
@@ -202,3 +203,19 @@ def test_the_end_of_support_is_told_six_months_ahead(tmp_path, capsys, today, wa
     error = capsys.readouterr().err
     assert error.startswith("tap: warning: dev.database.engine_version: ") is warned
     assert ("2027-02-28" in error) is warned
+
+
+def test_what_production_should_not_stay_with_is_told(tmp_path, capsys):
+    environ = {**GOOD, "ENVIRONMENT": "all", "CDKTF_OUTDIR": str(tmp_path)}
+    assert tap.main(environ, LONG_BEFORE) == 0
+    told = [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["prod.load_balancer.certificate_arn", "prod.alarms.emails"]
+
+    mended = changed(
+        BY_NAME["prod"],
+        load_balancer={"certificate_arn": CERTIFICATE, "allow_plain_http": False},
+        alarms={"emails": ("team@example.com",)},
+    )
+    environ = {**GOOD, "ENVIRONMENT": "prod", "CDKTF_OUTDIR": str(tmp_path)}
+    assert tap.main(environ, LONG_BEFORE, [mended]) == 0
+    assert capsys.readouterr().err == ""

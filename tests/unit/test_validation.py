@@ -487,7 +487,7 @@ def test_the_shipped_environments_are_valid() -> None:
 
 
 def test_a_fourth_environment_is_one_more_entry() -> None:
-    fourth = changed("staging", {"name": "qa", "network.cidr": "10.3.0.0/16"})
+    fourth = changed("staging", {"name": "fourth", "network.cidr": "10.204.0.0/16"})
     assert not validate([*ENVIRONMENTS, fourth])
 
 
