@@ -391,7 +391,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     reports = []
     for stack_id, config in zip(stack_ids(settings, selected), selected, strict=True):
         folder = ROOT / "cdktf.out" / "stacks" / stack_id
-        _Terraform(folder, environ).change("init")
+        _Terraform(folder, environ).change("init", "-input=false")
         session = session_for(json.loads((folder / "cdk.tf.json").read_text()), config.region)
         report = recover(folder, environ, session, dry_run=options.dry_run)
         reports.append(report)
@@ -721,8 +721,9 @@ class Known:
 
     @property
     def ids(self) -> set[str]:
-        """By which the provider knows it. A task definition's ``id`` is its family's name."""
-        return {str(self.attributes.get(name)) for name in ("id", "arn")}
+        """By which it is known, here or in AWS: the ``id`` of a database is none of those that AWS
+        takes, that of a task definition is its family's name."""
+        return {str(self.attributes.get(name)) for name in ("id", "arn", "identifier")}
 
 
 class _Unresolved(LookupError):

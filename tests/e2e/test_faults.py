@@ -3,7 +3,7 @@
 from tests.chaos.deploys import copy, deploy_through
 from tests.chaos.proxy import HARSH, Fault
 
-SEED = 1
+SEED = 188  # the answers to CreateSubnet and CreateDBInstance are among the lost
 
 
 def test_it_completes_all_the_same():

@@ -84,13 +84,16 @@ def test_one_recover_and_one_deploy_complete_a_killed_one(killed):
 
 
 def test_a_state_that_lost_every_other_resource_gets_them_back(killed):
-    """The odd ones at one point, the even ones at the next: each type is once imported."""
-    addresses = [
-        line for line in killed.terraform("state", "list").splitlines() if line[:4] == "aws_"
-    ]
+    """The even ones at one point, the odd ones at the next: each type is once imported."""
+    listed = killed.terraform("state", "list").splitlines()
+    addresses = [line for line in listed if not line.startswith("data.")]
     lost = addresses[POINTS.index(killed.point) % 2 :: 2]
+    (tainted, *_) = sorted(set(addresses) - set(lost))
     killed.terraform("state", "rm", *lost)
-    assert killed.recover().adopted.keys() == set(lost)
+    killed.terraform("taint", tainted)
+    report = killed.recover()
+    assert report.adopted.keys() == set(lost)
+    assert report.untainted.keys() == {tainted}
     killed.assert_whole()
 
 

@@ -223,8 +223,7 @@ def _rule(operation):
 
 
 def _security_group(account, of, address):
-    ec2 = account.client("ec2")
-    return ec2.create_security_group(
+    return account.client("ec2").create_security_group(
         GroupName=of("name"),
         VpcId=of("vpc_id"),
         Description="d",
@@ -491,7 +490,7 @@ TINY = {  # a stack with one each of a few kinds
     },
 }
 TASK = {**TINY, "resource": {"aws_ecs_task_definition": {"task": {"family": "dev-task-qa1"}}}}
-VPC, DATABASE = "aws_vpc.vpc", "aws_db_instance.database"
+VPC, EIP, DATABASE = "aws_vpc.vpc", "aws_eip.eip", "aws_db_instance.database"
 PARAMETER = "aws_ssm_parameter.parameter"
 
 
@@ -587,7 +586,7 @@ def test_a_secret_of_a_copy_whose_suffix_begins_alike_is_left_alone(session):
     assert Account(session, document).find(address) == []
 
 
-@pytest.mark.parametrize("address", ["aws_internet_gateway.igw", "aws_eip.eip", VPC])
+@pytest.mark.parametrize("address", ["aws_internet_gateway.igw", EIP, VPC])
 def test_of_two_that_could_be_meant_both_are_named(account, address):
     first, second = account.make(address), account.make(address)
     survey = survey_of(Stack(TINY, {}, account.session))
@@ -648,10 +647,11 @@ def test_a_replaced_one_that_still_waits_for_its_end_is_known(account):
 
 
 def test_what_is_tainted_but_there_is_untainted(account):
-    made = {VPC: account.make(VPC), PARAMETER: account.make(PARAMETER)}
-    known = state({**made, DATABASE: "db-1"}, tainted=[VPC, DATABASE])
+    made = {address: account.make(address) for address in (VPC, PARAMETER, DATABASE)}
+    known = state({**made, DATABASE: "db-1", EIP: "eip-1"}, tainted=[VPC, DATABASE, EIP])
+    known["resources"][2]["instances"][0]["attributes"]["identifier"] = made.pop(DATABASE)
     survey = survey_of(Stack(TINY, known, account.session))
-    assert {address: thing.id for address, thing in survey.untaint.items()} == {VPC: made[VPC]}
+    assert survey.untaint.keys() == {VPC, DATABASE}
     assert not survey.adopt and not survey.problems
 
 
@@ -687,7 +687,7 @@ def test_what_failed_is_named(account):
 
 def test_what_failed_and_is_tainted_stays_so(account):
     database_of(account).status = "failed"
-    known = state({DATABASE: "db-1"}, tainted=[DATABASE])
+    known = state({DATABASE: "dev-db-qa1"}, tainted=[DATABASE])
     assert survey_of(Stack(TINY, known, account.session)) == Survey()
 
 
@@ -756,7 +756,7 @@ def _folder(tmp_path, session):
 
 
 def test_what_is_found_is_imported_and_nothing_stays_behind(account, folder):
-    made = {VPC: account.make(VPC), PARAMETER: account.make(PARAMETER)}
+    made = {address: account.make(address) for address in (VPC, PARAMETER)}
     before = {path.name for path in folder.path.iterdir()}
     report = folder.recover()
     assert report.adopted == made
@@ -765,12 +765,8 @@ def test_what_is_found_is_imported_and_nothing_stays_behind(account, folder):
     plan = (folder.path / "calls").read_text().splitlines()[1]
     assert plan.endswith(f"-target={VPC} -target={PARAMETER}")
     assert not report.problems
-    assert set(report.to_make) == {
-        "aws_internet_gateway.igw",
-        "aws_route_table.routes",
-        "aws_eip.eip",
-        DATABASE,
-    }
+    rest = {"aws_internet_gateway.igw", "aws_route_table.routes", EIP, DATABASE}
+    assert set(report.to_make) == rest
     assert {path.name for path in folder.path.iterdir()} == before | {"calls", "imports"}
     lines = list(report.lines())
     assert lines[0] == "tap-dev-qa1: the state knows 0 of 6 resources"
@@ -785,11 +781,11 @@ def test_nothing_to_adopt_is_fine(folder):
 
 
 def test_a_dry_run_changes_nothing(account, folder):
-    made = account.make(VPC), account.make(PARAMETER)
-    folder.write("state.json", state({VPC: made[0]}, tainted=[VPC]))
+    made = {VPC: account.make(VPC)}
+    folder.write("state.json", state(made, tainted=[VPC]))
+    account.make(PARAMETER)
     report = folder.recover(dry_run=True)
-    assert report.adopted == {PARAMETER: made[1]}
-    assert report.untainted == {VPC: made[0]}
+    assert (report.adopted.keys(), report.untainted) == ({PARAMETER}, made)
     assert folder.calls() == ["state", "plan", "show"]
     assert "nothing was changed" in list(report.lines())[-1]
 
@@ -827,7 +823,7 @@ def test_one_with_another_s_tags_is_not_adopted(account, folder):
 def test_a_plan_that_would_replace_is_not_applied(account, folder):
     vpc = account.make(VPC)
     replaced = {"actions": ["delete", "create"], "replace_paths": [["cidr_block"]]}
-    folder.write("plan.json", {VPC: replaced, "aws_eip.eip": {"actions": ["delete"]}})
+    folder.write("plan.json", {VPC: replaced, EIP: {"actions": ["delete"]}})
     report = folder.recover()
     assert [problem.message for problem in report.problems] == [
         f"{vpc} differs so much from the config that Terraform would replace it (cidr_block)",
@@ -873,13 +869,9 @@ def test_what_terraform_refuses_is_told_in_its_words(account, folder):
         folder.recover()
 
 
-def test_a_state_that_is_whole_is_left_alone(folder):
-    folder.state_file.write_text(json.dumps(state({})))
-    assert folder.recover().notes == []
-
-
-def test_an_empty_state_without_a_backup_is_a_first_deploy_s(folder):
-    folder.state_file.touch()
+@pytest.mark.parametrize("text", [json.dumps(state({})), ""], ids=["whole", "first deploy's"])
+def test_a_state_that_is_as_it_should_be_is_left_alone(folder, text):
+    folder.state_file.write_text(text)
     assert folder.recover().notes == []
 
 
