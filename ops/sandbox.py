@@ -186,7 +186,11 @@ class Sandbox:
         port = self._port + number if self._port else 0
         emulator = exits.enter_context(
             Emulator(
-                folder / "emulator.log", self._environ, port=port, account_id=config.account_id
+                folder / "emulator.log",
+                self._environ,
+                port=port,
+                account_id=config.account_id,
+                certificate_arn=config.load_balancer.certificate_arn,
             )
         )
         site = Site(config, stack_id, folder, emulator, Progress(config.name))

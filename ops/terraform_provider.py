@@ -34,7 +34,7 @@ class ProviderMirror:
 
     def write_cli_config(self, folder: Path) -> Path:
         """Write Terraform's CLI configuration; goes into ``TF_CLI_CONFIG_FILE``."""
-        file = folder / "terraform.rc"
+        file = folder.resolve() / "terraform.rc"
         mirror = f"filesystem_mirror {{ path = {json.dumps(str(self.folder))} }}"
         file.write_text(f"provider_installation {{\n  {mirror}\n}}\n")
         return file

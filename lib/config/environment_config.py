@@ -104,6 +104,7 @@ class DatabaseConfig:
     ``engine_version`` is a major version: AWS chooses and patches the minor one.
     ``monitoring_interval_seconds`` 0 turns enhanced monitoring off. ``password_version`` counts
     up when a given ``DB_PASSWORD`` changes: Terraform cannot see a write-only value change.
+    ``extended_support`` is chosen when the instance is made: RDS does not change it afterwards.
     Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
     """
 
