@@ -236,8 +236,8 @@ class AlarmsConfig:
 class EnvironmentConfig:
     """One environment. ``production`` turns on the rules that production has to meet.
 
-    ``account_id`` is the AWS account that Terraform may touch, and no other. It is part of the state
-    bucket's name: set it before the first deploy, since later it replaces the bucket.
+    ``account_id`` is the AWS account that Terraform may touch, and no other. It is part of the
+    state bucket's name: set it before the first deploy, since later it replaces the bucket.
     ``deploy_role_arn`` is the role that the provider assumes there.
     """
 

@@ -1,6 +1,6 @@
-"""What changing each field of the config does to a running environment: the table in docs/fields.md.
+"""What changing each field of the config does to a running environment: docs/fields.md.
 
-One change for each field, made to staging as it is deployed: Terraform's plan says what it would do.
+One change for each field, made to staging as it is deployed: Terraform's plan says the rest.
 """
 
 import dataclasses
@@ -232,8 +232,8 @@ def shown(value: Any) -> str:
 def table(found: dict[str, str]) -> str:
     """docs/fields.md."""
     rows = [
-        f"| `{path}` | {shown(CHANGES[path])} | {found[path]} | {refused_in_production(path)} |"
-        for path in CHANGES
+        f"| `{path}` | {shown(value)} | {found[path]} | {refused_in_production(path)} |"
+        for path, value in CHANGES.items()
     ]
     return "\n".join([HEAD, *rows, ""])
 

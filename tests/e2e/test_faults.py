@@ -3,11 +3,12 @@
 from tests.chaos.deploys import copy, deploy_through
 from tests.chaos.proxy import HARSH, Fault
 
-SEED = 188  # the answers to CreateSubnet and CreateDBInstance are among the lost
+SEED = 197  # loses the answers to PutParameter, once, and to CreateDBInstance
 
 
 def test_it_completes_all_the_same():
     with copy() as place:
         befallen = deploy_through(place, seed=SEED, rates=HARSH)
         place.check()
-    assert {fault for fault, _ in befallen} == set(Fault)
+    assert {fault for fault, _ in befallen} == set(HARSH)
+    assert (Fault.LOST, "rds CreateDBInstance") in befallen
