@@ -37,6 +37,8 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
         raise TapError("the cdktf CLI is not installed", hint="run npm ci")
     for arguments in cli_arguments(options.verb, stack_ids(settings, selected)):
         (code,) = graceful.run(Command([CDKTF, *arguments, *rest], cli_environ(environ)))
+        if code == graceful.INTERRUPTED:
+            graceful.say("adopt what AWS was still making: .venv/bin/python -m ops recover")
         if code:
             return code
     return 0
