@@ -24,9 +24,8 @@ from typing import IO, Any, Self
 from lib.config.environment_config import EnvironmentConfig
 from lib.config.selection import select
 from lib.errors import TapError
-from lib.modules.naming import NamingModule
 from ops import graceful
-from ops.cdktf_cli import CDKTF, ROOT, cli_environ
+from ops.cdktf_cli import CDKTF, ROOT, cli_environ, stack_ids
 from ops.emulator import Emulator
 from ops.graceful import Command
 from ops.progress import Board, Progress
@@ -181,8 +180,7 @@ class Sandbox:
         """Start an emulator, and synthesize the stack for it."""
         folder = folder / config.name
         folder.mkdir()
-        suffix = self._settings.environment_suffix
-        stack_id = NamingModule(config.name, config.region, suffix).stack_id
+        (stack_id,) = stack_ids(self._settings, [config])
         port = self._port + number if self._port else 0
         emulator = exits.enter_context(
             Emulator(
