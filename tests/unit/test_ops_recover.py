@@ -18,17 +18,11 @@ from moto.iam.models import AWSManagedPolicy
 from lib.errors import TapError
 from ops import recover as module
 from ops.emulator import patches
-from ops.recover import (
-    KINDS,
-    REMADE,
-    Stack,
-    Survey,
-    add_parser,
-    recover,
-    session_for,
-    settled,
-    survey_of,
-)
+from ops.recover import add_parser, recover, session_for
+from ops.recover import survey as survey_module
+from ops.recover.kinds import KINDS, REMADE
+from ops.recover.stack import Stack
+from ops.recover.survey import Survey, settled, survey_of
 from tests.conftest import BY_NAME
 
 REGION = "us-east-1"
@@ -516,7 +510,7 @@ def state(known, *, tainted=()):
 def test_every_type_of_every_variant_is_found_or_made_again_for_a_reason(synthesize, variant):
     name, changes = variant
     types = synthesize(name, **changes).document["resource"].keys()
-    assert types <= KINDS.keys() | REMADE.keys(), "say in ops/recover.py how to find one"
+    assert types <= KINDS.keys() | REMADE.keys(), "say in ops/recover/kinds.py how to find one"
 
 
 def test_what_is_made_again_has_its_reason_and_what_is_found_its_test():
@@ -665,7 +659,7 @@ def test_what_aws_still_makes_is_waited_for(account, monkeypatch):
     database = database_of(account)
     database.status = "creating"
     told = []
-    monkeypatch.setattr(module.time, "sleep", lambda _: setattr(database, "status", "available"))
+    monkeypatch.setattr(survey_module.time, "sleep", lambda _: setattr(database, "status", "available"))
     survey = settled(Stack(TINY, {}, account.session), told.append)
     assert survey.adopt[DATABASE].ready
     assert told == ["waiting for dev-db-qa1 (creating)"]
@@ -673,7 +667,7 @@ def test_what_aws_still_makes_is_waited_for(account, monkeypatch):
 
 def test_what_takes_too_long_is_named(account, monkeypatch):
     database_of(account).status = "creating"
-    monkeypatch.setattr(module, "WAIT_SECONDS", -1)
+    monkeypatch.setattr(survey_module, "WAIT_SECONDS", -1)
     (problem,) = settled(Stack(TINY, {}, account.session), print).problems
     assert problem.message == "dev-db-qa1 is still creating"
 
@@ -772,6 +766,31 @@ def test_what_is_found_is_imported_and_nothing_stays_behind(account, folder):
     assert lines[0] == "tap-dev-qa1: the state knows 0 of 6 resources"
     assert f"  adopted    {VPC}  {made[VPC]}" in lines
     assert lines[-1] == "tap-dev-qa1: 2 adopted, 0 untainted, 4 to make: npm run cdktf:deploy"
+
+
+def test_a_new_group_loses_the_rule_that_aws_gave_it(account, folder):
+    """A kill can come between the two calls that Terraform makes."""
+    group = {"vpc_id": "${aws_vpc.vpc.id}", "name": "dev-db-qa1"}
+    resources = {"aws_vpc": TINY["resource"]["aws_vpc"], "aws_security_group": {"group": group}}
+    folder.write("cdk.tf.json", {**TINY, "resource": resources})
+    made = {**group, "vpc_id": account.make(VPC)}
+    id_ = _security_group(account, made.get, VPC)
+    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    (own,) = account.client("ec2").authorize_security_group_egress(
+        GroupId=id_, IpPermissions=[{**https, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    )["SecurityGroupRules"]
+    folder.recover(dry_run=True)
+    assert len(egress_of(account, id_)) == 2
+    assert folder.recover().adopted["aws_security_group.group"] == id_
+    assert egress_of(account, id_) == [own["SecurityGroupRuleId"]]
+
+
+def egress_of(account, group_id):
+    """The ids of a group's rules for what leaves."""
+    rules = account.client("ec2").describe_security_group_rules(
+        Filters=[{"Name": "group-id", "Values": [group_id]}]
+    )["SecurityGroupRules"]
+    return [rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"]]
 
 
 def test_nothing_to_adopt_is_fine(folder):
@@ -900,11 +919,35 @@ def test_a_broken_state_without_a_backup_is_begun_anew(account, folder):
     assert not folder.state_file.exists()
 
 
-def test_a_state_that_could_not_be_saved_comes_first(folder):
-    folder.write("errored.tfstate", "{}")
-    with pytest.raises(TapError, match=r"errored\.tfstate") as raised:
+def test_a_state_that_could_not_be_saved_is_saved_first(account, folder):
+    folder.write("errored.tfstate", "unsaved")
+    account.make(VPC)
+    with pytest.raises(TapError, match=r"errored\.tfstate is not in the state yet"):
+        folder.recover(dry_run=True)
+    report = folder.recover()
+    assert folder.calls()[:2] == ["state", "state"]
+    assert (folder.path / "calls").read_text().startswith("state push errored.tfstate\nstate pull")
+    (pushed,) = folder.path.glob("errored.tfstate*")
+    assert pushed.name.startswith("errored.tfstate.pushed-") and pushed.read_text() == "unsaved"
+    assert pushed.name in report.notes[0]
+
+
+def test_a_state_that_cannot_be_saved_is_kept(folder):
+    folder.write("errored.tfstate", "unsaved")
+    folder.write("fail-state", "Error: Failed to write state: the serial is lower")
+    with pytest.raises(TapError, match="the serial is lower"):
         folder.recover()
-    assert "state push" in raised.value.hint
+    assert (folder.path / "errored.tfstate").read_text() == "unsaved"
+
+
+def test_what_was_not_saved_is_later_than_the_backup(folder):
+    """A full disk leaves both: a state file cut short, and the whole of it beside the stack."""
+    folder.state_file.write_text("{")
+    folder.state_file.with_name(f"{folder.state_file.name}.backup").write_text('{"resources": []}')
+    folder.write("errored.tfstate", "unsaved")
+    notes = folder.recover().notes
+    assert len(notes) == 2 and "cut short" in notes[0] and "errored.tfstate.pushed" in notes[1]
+    assert not folder.state_file.exists()  # this Terraform wrote none
 
 
 @pytest.mark.parametrize(
@@ -915,7 +958,7 @@ def test_a_state_that_could_not_be_saved_comes_first(folder):
     ],
 )
 def test_what_aws_refuses_is_told(folder, monkeypatch, error, word):
-    monkeypatch.setattr(module.Stack, "find", Mock(side_effect=error))
+    monkeypatch.setattr(Stack, "find", Mock(side_effect=error))
     with pytest.raises(TapError, match=word):
         folder.recover()
 
