@@ -132,7 +132,13 @@ class RdsModule(Construct):
                 else None
             ),
             lifecycle=TerraformResourceLifecycle(
-                ignore_changes=["final_snapshot_identifier"] if config.final_snapshot else None,
+                # RDS takes the choice of extended support only when it makes an instance; the
+                # provider plans it again and again:
+                # https://github.com/hashicorp/terraform-provider-aws/issues/40870
+                ignore_changes=[
+                    "engine_lifecycle_support",
+                    *(["final_snapshot_identifier"] if config.final_snapshot else []),
+                ],
                 # RDS would refuse as well, half-way through: here the plan does.
                 prevent_destroy=config.deletion_protection,
             ),
