@@ -123,14 +123,7 @@ class Copy:
 
     def orphans(self) -> list[Item]:
         """What was made and the state does not know."""
-        found = orphans([item for item in self.items() if item not in self.before], self.state())
-        # One that Terraform stopped waiting for has no ARN in the state yet.
-        known = {
-            instance["attributes"].get("identifier")
-            for resource in self.state()["resources"]
-            for instance in resource["instances"]
-        }
-        return [item for item in found if item.id.rpartition(":")[2] not in known]
+        return orphans([item for item in self.items() if item not in self.before], self.state())
 
     def locks(self) -> list[Path]:
         """Lock files that were left."""
