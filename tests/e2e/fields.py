@@ -143,6 +143,8 @@ def effects(sandbox: Sandbox, site: Site) -> dict[str, str]:
 
 # Where the plan of the same stack is not what happens.
 NOT_PLANNED = {
+    "network.cidr": "AWS refuses it half-way, since what is in use cannot change its VPC: deploy a "
+    "copy with a suffix of its own, move the data, destroy this",
     "name": "another stack: deploy it, move the data, destroy the old one",
     "region": "another region: deploy a copy with a suffix of its own, move the data, destroy this",
     "state.backend": "nothing in AWS; the state has to be moved (docs/state.md)",
@@ -188,6 +190,10 @@ VERBS = {
     "delete": "removes {}",
     "replace": "**replaces** {}",
 }
+# The new one is made first, as what depends on it is (docs/recover.md).
+REFUSED = (
+    "RDS refuses to make the new database beside the old one of the same name, which stays as it is"
+)
 MANY = 5  # types; more are told by their number
 
 
@@ -196,6 +202,8 @@ def told(changes: Iterable[tuple[str, str]]) -> str:
     by_action: dict[str, set[str]] = {}
     for type_, action in changes:
         by_action.setdefault(action, set()).add(type_)
+    if "aws_db_instance" in by_action.get("replace", ()):
+        return REFUSED
     parts = []
     for action, words in VERBS.items():
         if types := sorted(by_action.pop(action, ())):
@@ -243,8 +251,8 @@ HEAD = """# What changing a field does
 To staging as it is deployed, by Terraform's own plan; the last column is what production's rules say
 to the same value. Written by `make fields`, and held against the plans by `make e2e`.
 
-What **replaces** a database loses what is in it but for its snapshots; what replaces a load balancer
-or a VPC changes addresses.
+What **replaces** a load balancer changes its address. Nothing replaces a database: a plan that says so
+fails before it has touched it.
 
 | field | changed to | Terraform | production refuses |
 |---|---|---|---|"""
