@@ -69,12 +69,12 @@ unit: setup ## The tests that take seconds, with coverage
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 .PHONY: e2e
-e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy (ten minutes)
-	@$(RUN) pytest tests/e2e/test_deployed.py
+e2e: setup ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
+	@$(RUN) pytest tests/e2e -n 4 --dist loadgroup
 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
-	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py -n 3 --dist load
+	@$(RUN) pytest tests/chaos -n 3 --dist load
 
 .PHONY: format
 format: setup ## Format the code
