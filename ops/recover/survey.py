@@ -70,6 +70,7 @@ def survey_of(stack: Stack) -> Survey:
 
 
 def leftover(address: str, id_: str) -> Problem:
+    """What a person may delete."""
     kind = KINDS[address.split(".")[0]]
     return Problem(
         address,

@@ -36,7 +36,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
         assert done.returncode == 1
         assert "no space left on device" in done.stdout
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        (report,) = place.recover()
+        report = place.recover()[0]
         assert "what Terraform could not save is in the state now" in report.notes[-1]
         assert not place.orphans()
         place.deploy()
