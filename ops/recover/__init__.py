@@ -27,11 +27,12 @@ from lib.config.selection import select
 from lib.errors import Problem, TapError
 from ops import graceful
 from ops.cdktf_cli import ROOT, stack_ids
+from ops.recover.imports import Importer
 from ops.recover.kinds import KINDS
 from ops.recover.local_state import mend
 from ops.recover.stack import OWNER_TAGS, Stack
 from ops.recover.survey import leftover, settled
-from ops.recover.terraform import PLAN, Terraform
+from ops.terraform import Terraform
 
 EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     reports = []
     for stack_id, config in zip(stack_ids(settings, selected), selected, strict=True):
         folder = ROOT / "cdktf.out" / "stacks" / stack_id
-        Terraform(folder, environ).change("init", "-input=false")
+        Terraform(folder, environ).run("init", "-input=false")
         session = session_for(json.loads((folder / "cdk.tf.json").read_text()), config.region)
         report = recover(folder, environ, session, dry_run=options.dry_run)
         reports.append(report)
@@ -166,7 +167,7 @@ def recover(
     main thread. Raises ``TapError`` where Terraform or AWS refuse to work.
     """
     document = json.loads((folder / "cdk.tf.json").read_text(encoding="utf-8"))
-    terraform = Terraform(folder, environ)
+    terraform = Importer(folder, environ)
     notes = list(mend(terraform, folder, document, dry_run=dry_run))
     stack = Stack(document, json.loads(terraform.read("state", "pull") or "{}"), session)
     with told_by_aws():
@@ -178,7 +179,7 @@ def recover(
         imports, untaint = {}, {}
     if not dry_run:
         for address in untaint:
-            terraform.change("untaint", address)
+            terraform.run("untaint", address)
     if imports:
         tell(f"{folder.name}: {len(imports)} found, Terraform looks at them")
         imports, found = _adopt(terraform, stack, imports, untainted=untaint, dry_run=dry_run)
@@ -198,7 +199,7 @@ def recover(
 
 
 def _adopt(
-    terraform: Terraform,
+    terraform: Importer,
     stack: Stack,
     imports: dict[str, str],
     *,
@@ -231,7 +232,7 @@ def _adopt(
             if not dry_run:
                 with told_by_aws():
                     _close_new_groups(stack, imports)
-                terraform.change("apply", "-input=false", PLAN)
+                terraform.apply()
             break
     finally:
         terraform.clean()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import TapError
-from ops.recover.terraform import Terraform
+from ops.terraform import Terraform
 
 UNSAVED = "errored.tfstate"  # Terraform's, where the state's own place could not be written
 
@@ -31,7 +31,7 @@ def mend(
         if dry_run:
             raise TapError(f"{unsaved} is not in the state yet", hint="run this without --dry-run")
         # Refused, and kept, where the state has gone on since or is another's.
-        terraform.change("state", "push", UNSAVED)
+        terraform.run("state", "push", UNSAVED)
         pushed = unsaved.with_name(f"{UNSAVED}.pushed-{int(time.time())}")
         unsaved.rename(pushed)
         yield f"what Terraform could not save is in the state now, and in {pushed.name}"
