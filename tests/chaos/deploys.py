@@ -269,12 +269,19 @@ def deploy_through(
         return proxy.befallen
 
 
-def kill(pid: int) -> None:
-    """``kill -9`` a process and all below it."""
+def kill(place: Copy, pid: int) -> None:
+    """``kill -9`` a process and all below it, with what was being started at that moment."""
     process = psutil.Process(pid)
-    for each in [process, *process.children(recursive=True)]:
+    doomed = [process, *process.children(recursive=True)]
+    limit = time.monotonic() + SECONDS
+    while doomed:
+        assert time.monotonic() < limit
+        for each in doomed:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        time.sleep(0.1)
         with suppress(psutil.NoSuchProcess):
-            each.kill()
+            doomed = [psutil.Process(each) for each in place.terraforms()]
 
 
 def made(shown: str) -> int:
