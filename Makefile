@@ -38,6 +38,14 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
+# Checkers pin what we use in other versions: each has an environment of its own.
+.tools/%/.installed: policy/%.txt scripts/require
+	@scripts/require python3 $(PYTHON_WANTED)
+	@echo "Installing $* into .tools/$* ..."
+	@python3 -m venv --clear .tools/$*
+	@.tools/$*/bin/pip install -q --require-hashes --no-deps -r $<
+	@touch $@
+
 .PHONY: local
 local: export ENVIRONMENT ?= dev
 local: export ENVIRONMENT_SUFFIX ?= local
@@ -51,7 +59,7 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint unit e2e ## Everything that CI runs
+test: lint unit policy e2e ## Everything that CI runs
 	@true
 
 .PHONY: ci
@@ -60,16 +68,21 @@ ci: test ## The same
 .PHONY: lint
 lint: setup ## Formatting, pylint, types
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops policy tests bench bench/peers/*/*.py
 	@npx --no-install pyright
 
 .PHONY: unit
 unit: setup ## The tests that take seconds, with coverage
-	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos -n auto --dist loadgroup \
+	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
+.PHONY: policy
+policy: setup .tools/checkov/.installed ## Hold every environment against policy checks, offline; OPTIONS="--write"
+	@$(RUN) ops policy $(OPTIONS)
+	@$(RUN) pytest -q tests/policy -n auto
+
 .PHONY: e2e
-e2e: setup ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
+e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
 	@$(RUN) pytest tests/e2e -n 4 --dist loadgroup
 
 .PHONY: chaos
