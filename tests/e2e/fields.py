@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.environment_config import (
+    AccessLogsConfig,
     AlarmsConfig,
     AutoscalingConfig,
     CpuArchitecture,
@@ -21,6 +22,7 @@ from lib.config.environment_config import (
     StateBackend,
     StateLock,
     SubnetTier,
+    WafConfig,
 )
 from lib.config.validation import validate
 from ops.sandbox import Sandbox, Site
@@ -39,6 +41,7 @@ CHANGES: dict[str, Any] = {
     "production": True,
     "network.cidr": "10.9.0.0/16",
     "network.nat": NatMode.PER_AZ,
+    "network.zones": ("a", "b", "d"),
     "network.flow_logs": False,
     "network.flow_log_retention_days": 90,
     "database.engine_version": "15",
@@ -53,7 +56,8 @@ CHANGES: dict[str, Any] = {
     "database.backup_window": "02:00-03:00",
     "database.maintenance_window": "mon:04:30-mon:05:30",
     "database.monitoring_interval_seconds": 30,
-    "database.performance_insights": True,
+    "database.performance_insights": False,
+    "database.audited_statements": ("ddl", "role", "write"),
     "database.log_exports": ("postgresql",),
     "database.log_retention_days": 90,
     "database.deletion_protection": True,
@@ -79,12 +83,13 @@ CHANGES: dict[str, Any] = {
     "service.health_check.matcher": "200-299",
     "service.health_check_grace_seconds": 120,
     "service.autoscaling": AutoscalingConfig(min_count=2, max_count=4),
-    "service.container_insights": True,
+    "service.container_insights": False,
     "service.log_retention_days": 90,
     "load_balancer.certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/8f2a",
     "load_balancer.tls_policy": "ELBSecurityPolicy-TLS13-1-3-2021-06",
     "load_balancer.allow_plain_http": True,
     "load_balancer.allowed_cidrs": ("192.0.2.0/24",),
+    "load_balancer.waf": WafConfig(),
     "load_balancer.idle_timeout_seconds": 90,
     "load_balancer.deregistration_delay_seconds": 60,
     "load_balancer.deletion_protection": True,
@@ -92,6 +97,11 @@ CHANGES: dict[str, Any] = {
     "state.lock": StateLock.BOTH,
     "state.noncurrent_version_days": 30,
     "state.deletable": False,
+    "encryption.customer_key": False,
+    "encryption.deletion_days": 30,
+    "access_logs": None,
+    "access_logs.retention_days": 90,
+    "access_logs.deletable": False,
     "alarms": None,
     "alarms.emails": ("team@example.com",),
     "alarms.http_5xx_count": 20,
@@ -101,15 +111,16 @@ CHANGES: dict[str, Any] = {
     "alarms.database_free_storage_gib": 6,
     "alarms.database_connections": 90,
 }
+OPTIONAL = (AccessLogsConfig, AlarmsConfig)  # may be None
 # Where another field decides first whether there is anything to change.
 ALONGSIDE = {"load_balancer.tls_policy": {"load_balancer.certificate_arn"}}
 
 
 def all_fields(config: Any = BASE, prefix: str = "") -> Iterator[str]:
-    """The path of every field; of the alarms both the whole and its parts."""
+    """The path of every field; of what may be None both the whole and its parts."""
     for field in dataclasses.fields(config):
         value, path = getattr(config, field.name), f"{prefix}{field.name}"
-        if not dataclasses.is_dataclass(value) or isinstance(value, AlarmsConfig):
+        if not dataclasses.is_dataclass(value) or isinstance(value, OPTIONAL):
             yield path
         if dataclasses.is_dataclass(value):
             yield from all_fields(value, f"{path}.")
