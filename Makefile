@@ -83,10 +83,15 @@ format: setup ## Format the code
 .PHONY: snapshots
 snapshots: setup ## Write the snapshots anew: read the difference before you commit it
 	@$(RUN) pytest tests/snapshots --snapshot-update
+	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
 
 .PHONY: fields
 fields: setup ## Write anew what changing each field of the config does (minutes)
 	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
+
+.PHONY: plans
+plans: setup ## Write anew the plans that the guard is tested with (minutes)
+	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
 
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)

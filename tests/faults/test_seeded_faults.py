@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[2]
 COPIED = ["tap.py", "lib", "ops", "tests", "pyproject.toml"]
 MODULES, UNIT = "lib/modules/", "tests/unit/"
 # What takes long and looks at no environment.
-SLOW = ["aws_bindings", "aws_limits", "graceful", "naming", "ops_recover", "ops_sandbox", "require"]
+SLOW = [
+    *("aws_bindings", "aws_limits", "graceful", "guard_fields", "naming"),
+    *("ops_recover", "ops_sandbox", "require"),
+]
 
 
 class Fault(NamedTuple):
@@ -149,6 +152,18 @@ FAULTS = {
         '"rds.force_ssl": "1"',
         '"rds.force_ssl": "0"',
         UNIT + "test_database.py",
+    ),
+    "guard forgets the database": Fault(
+        "ops/guard.py",
+        '    "aws_db_instance": "the database, but for its snapshots",\n',
+        "",
+        UNIT + "test_guard.py",
+    ),
+    "guard lets everything go once one may": Fault(
+        "ops/guard.py",
+        "if danger.address not in allowed)",
+        "if not allowed)",
+        UNIT + "test_guard.py",
     ),
     "clock in the output": Fault(
         MODULES + "naming.py",
