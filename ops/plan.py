@@ -1,0 +1,121 @@
+"""``ops plan`` and ``ops apply``: a plan to be looked at, and applied as it was.
+
+``plan`` leaves, in ``cdktf.out/plans/<stack>``, all that ``apply`` needs on another machine: the
+stack, the lock of its provider, the plan, and the plan for people. Terraform refuses to apply it
+once the state has moved on.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lib.config.selection import select
+from lib.errors import TapError
+from ops import guard, terraform
+from ops.cdktf_cli import cli_environ, stack_ids
+from ops.terraform import CHANGES, PLAN, Terraform
+
+READABLE = "plan.md"
+READABLE_MAX = 20_000  # characters; three of them fit in a comment on GitHub
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to the parser's ``commands``."""
+    plan = commands.add_parser("plan", help="plan ENVIRONMENT, for ops apply")
+    plan.add_argument("--drift", action="store_true", help="1 when AWS isn't as the code says")
+    plan.add_argument("--digest", action="store_true", help="insist on an image by its digest")
+    guard.add_allow(plan)
+    plan.set_defaults(run=run_plan)
+    apply = commands.add_parser("apply", help="apply what ops plan has left")
+    guard.add_allow(apply)
+    apply.set_defaults(run=run_apply)
+
+
+def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
+    """Plan each stack; 1 when Terraform fails, the guard refuses, or there is drift.
+
+    Raises ``TapError`` for bad input, before anything is asked.
+    """
+    _no_more(rest, "plan")
+    settings, selected = select(environ)
+    if options.digest and "@sha256:" not in (settings.container_image or ""):
+        raise TapError(
+            "CONTAINER_IMAGE names no digest: there could be another image behind it tomorrow",
+            hint="write registry/repository@sha256:<64 hexadecimal digits>",
+        )
+    code = 0
+    for entry in selected:
+        stack = Terraform.synthesized(entry, cli_environ(environ))
+        if failed := stack.run("init"):
+            return failed
+        if options.drift and (image := running_image(json.loads(stack.output("show", "-json")))):
+            told = {**environ, "CONTAINER_IMAGE": image}
+            Terraform.synthesized(entry, cli_environ(told), anew=False)
+        changed = stack.plan()
+        if changed not in (0, CHANGES):
+            return changed
+        (stack.folder / READABLE).write_text(
+            as_markdown(stack.stack, stack.output("show", "-no-color", PLAN)), encoding="utf-8"
+        )
+        if options.drift:
+            print(f"drift: {stack.stack}: {'AWS is not as the code says' if changed else 'none'}")
+            code = int(bool(changed)) or code
+        else:
+            code = guard.told([(stack.stack, stack.planned())], options.allow) or code
+    return code
+
+
+def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
+    """Apply the plan of each stack, once the guard has seen all of them; 1 when one fails.
+
+    Raises ``TapError`` for bad input and where there is no plan.
+    """
+    _no_more(rest, "apply")
+    stacks = [
+        Terraform(terraform.PLANS / stack, cli_environ(environ))
+        for stack in stack_ids(*select(environ))
+    ]
+    for stack in stacks:
+        if not (stack.folder / PLAN).exists():
+            raise TapError(f"there is no plan of {stack.stack}", hint="make one with ops plan")
+    for stack in stacks:
+        if failed := stack.run("init", "-lockfile=readonly", quiet=True):
+            return failed
+    if refused := guard.told([(stack.stack, stack.planned()) for stack in stacks], options.allow):
+        return refused
+    for stack in stacks:
+        if failed := stack.run("apply", PLAN):
+            return failed
+    return 0
+
+
+def running_image(state: Mapping[str, Any]) -> str | None:
+    """The image of the service in a state; None where there is none yet.
+
+    Which image runs is what a deploy decides, and no drift.
+    """
+    resources = state.get("values", {}).get("root_module", {}).get("resources", ())
+    for resource in resources:
+        if resource["type"] == "aws_ecs_task_definition":
+            return json.loads(resource["values"]["container_definitions"])[0]["image"]
+    return None
+
+
+def as_markdown(stack: str, plan: str) -> str:
+    """A plan as a section of a comment."""
+    plan = plan.strip()
+    told = [line for line in plan.splitlines() if line.startswith(("Plan:", "No changes."))]
+    if len(plan) > READABLE_MAX:
+        plan = f"{plan[:READABLE_MAX]}\n[cut: the whole of it is in the run's artifact]"
+    fence = "`" * 8
+    summary = " ".join(told)
+    return (
+        f"### {stack}\n\n{summary}\n\n<details><summary>Plan</summary>\n\n"
+        f"{fence}\n{plan}\n{fence}\n\n</details>\n"
+    )
+
+
+def _no_more(rest: list[str], command: str) -> None:
+    if rest:
+        raise TapError(f"unknown argument {rest[0]}", hint=f"see ops {command} --help")
