@@ -13,7 +13,7 @@ from lib.config.selection import select
 from lib.config.settings import Settings
 from lib.errors import TapError
 from lib.modules.naming import NamingModule
-from ops import graceful
+from ops import graceful, guard, terraform
 from ops.graceful import Command
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command to the parser's ``commands``."""
     parser = commands.add_parser("cdktf", help="run the cdktf CLI for the stacks of ENVIRONMENT")
     parser.add_argument("verb", choices=["synth", "diff", "deploy", "destroy"])
+    guard.add_allow(parser)
     parser.set_defaults(run=run)
 
 
@@ -35,6 +36,9 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     settings, selected = select(environ)
     if not CDKTF.exists():
         raise TapError("the cdktf CLI is not installed", hint="run npm ci")
+    if options.verb == "deploy":
+        if code := terraform.guarded(selected, cli_environ(environ), options.allow):
+            return code
     for arguments in cli_arguments(options.verb, stack_ids(settings, selected)):
         (code,) = graceful.run(Command([CDKTF, *arguments, *rest], cli_environ(environ)))
         if code == graceful.INTERRUPTED:

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from ops import cdktf_cli
+from ops import cdktf_cli, terraform
 from ops.__main__ import main
 
 ENVIRON = {"ENVIRONMENT": "dev,prod", "ENVIRONMENT_SUFFIX": "qa1"}
@@ -20,6 +20,7 @@ def _calls(tmp_path, monkeypatch):
     )
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(cdktf_cli, "CDKTF", cli)
+    monkeypatch.setattr(terraform, "guarded", lambda *_: 0)  # tests/unit/test_ops_plan.py has it
     for name in ("ENVIRONMENT", "ENVIRONMENT_SUFFIX", "DB_PASSWORD", "TF_VAR_db_password"):
         monkeypatch.delenv(name, raising=False)
     for name, value in ENVIRON.items():
