@@ -38,6 +38,14 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
+# Other people's tools, in an environment of their own: they would disturb ours.
+CHECKS := .tools/checks
+$(CHECKS)/.installed: checks/requirements.txt scripts/require
+	@scripts/require python3 $(PYTHON_WANTED)
+	@echo "Installing the checks' tools into $(CHECKS) ..."
+	@python3 -m venv $(CHECKS) && $(CHECKS)/bin/pip install -q --require-hashes -r $<
+	@touch $@
+
 .PHONY: local
 local: export ENVIRONMENT ?= dev
 local: export ENVIRONMENT_SUFFIX ?= local
@@ -51,20 +59,23 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint unit e2e ## Everything that CI runs
+test: lint audit unit e2e ## Everything that CI runs
 	@true
 
 .PHONY: ci
 ci: test ## The same
 
 .PHONY: lint
-lint: setup ## Formatting, pylint, types
+lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences, workflows
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops checks tests bench bench/peers/*/*.py
 	@npx --no-install pyright
+	@$(CHECKS)/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
+	@$(RUN) checks secrets
+	@$(RUN) checks licences
 
 .PHONY: unit
-unit: setup ## The tests that take seconds, with coverage
+unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
 	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
@@ -76,6 +87,14 @@ e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy 
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
 	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py -n 3 --dist load
 
+.PHONY: audit
+audit: setup $(CHECKS)/.installed ## Known vulnerabilities of what is locked, where a registry answers
+	@$(RUN) checks audit $(OPTIONS)
+
+.PHONY: sbom
+sbom: setup $(CHECKS)/.installed ## Write the bills of materials (CycloneDX) to sbom/
+	@$(RUN) checks sbom
+
 .PHONY: format
 format: setup ## Format the code
 	@$(RUN) ruff format .
@@ -83,6 +102,7 @@ format: setup ## Format the code
 .PHONY: snapshots
 snapshots: setup ## Write the snapshots anew: read the difference before you commit it
 	@$(RUN) pytest tests/snapshots --snapshot-update
+	@$(RUN) checks licences --write
 	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
 
 .PHONY: fields

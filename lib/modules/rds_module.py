@@ -32,7 +32,7 @@ from lib.modules.outputs import (
     VpcOutputs,
 )
 
-PASSWORD_VARIABLE = "db_password"  # nosec: the name of a variable
+PASSWORD_VARIABLE = "db_password"
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appearance.PostgreSQL.CommonDBATasks.Parameters.html
 PARAMETERS = {
