@@ -73,6 +73,9 @@ lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences
 	@$(CHECKS)/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
 	@$(RUN) checks secrets
 	@$(RUN) checks licences
+	@$(CHECKS)/bin/zizmor --offline --quiet --no-progress .github
+	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 
 .PHONY: unit
 unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
@@ -86,6 +89,14 @@ e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
 	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py -n 3 --dist load
+
+.PHONY: hooks
+hooks: setup $(CHECKS)/.installed ## Check what is committed, as it is committed (pre-commit)
+	@$(CHECKS)/bin/pre-commit install
+
+.PHONY: validate
+validate: setup ## Every stack against the AWS provider that the bindings are of, from the registry
+	@TF_PROVIDER_MIRROR= TAP_PROVIDER=registry $(RUN) pytest tests/integration/test_terraform_validate.py
 
 .PHONY: audit
 audit: setup $(CHECKS)/.installed ## Known vulnerabilities of what is locked, where a registry answers

@@ -94,8 +94,8 @@ def licensed(before: str) -> Iterator[Package]:
 
 def licence_of(told: metadata.PackageMetadata) -> str:
     """What a package's metadata says, in SPDX's words."""
-    (expression, licence) = (
-        (told.get_all(name) or [""])[0] for name in ("License-Expression", "License")
+    expression, licence = (
+        "".join(told.get_all(name) or ()) for name in ("License-Expression", "License")
     )
     if expression:
         return expression

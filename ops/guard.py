@@ -123,8 +123,10 @@ class Verdict:
     notes: tuple[str, ...]
     changes: int
 
-    def lines(self) -> Iterator[str]:
-        """What a person is shown."""
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
         total = f"{self.changes} change{'' if self.changes == 1 else 's'}"
         if self.refused:
             yield f"refused, {len(self.refused)} of {total}"
@@ -173,7 +175,7 @@ def told(plans: Iterable[tuple[str, dict[str, Any]]], allow: Sequence[str]) -> i
     code = 0
     for name, plan in plans:
         verdict = judged(plan, allow)
-        print(f"guard: {name}:", "\n".join(verdict.lines()))
+        print(f"guard: {name}: {verdict}")
         code = 1 if verdict.refused else code
     return code
 

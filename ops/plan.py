@@ -17,13 +17,18 @@ from ops.cdktf_cli import cli_environ, stack_ids
 from ops.terraform import CHANGES, PLAN, Terraform
 
 READABLE = "plan.md"
-READABLE_MAX = 20_000  # characters; three of them fit in a comment on GitHub
+READABLE_MAX = 10_000  # characters; six blocks fit in a comment on GitHub, which takes 65,536
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands to the parser's ``commands``."""
     plan = commands.add_parser("plan", help="plan ENVIRONMENT, for ops apply")
-    plan.add_argument("--drift", action="store_true", help="1 when AWS isn't as the code says")
+    plan.add_argument(
+        "--running-image", action="store_true", help="the image that runs, not the config's"
+    )
+    plan.add_argument(
+        "--drift", action="store_true", help="the same, and 1 when AWS isn't as planned"
+    )
     plan.add_argument("--digest", action="store_true", help="insist on an image by its digest")
     guard.add_allow(plan)
     plan.set_defaults(run=run_plan)
@@ -49,20 +54,26 @@ def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str,
         stack = Terraform.synthesized(entry, cli_environ(environ))
         if failed := stack.run("init"):
             return failed
-        if options.drift and (image := running_image(json.loads(stack.output("show", "-json")))):
+        if (options.drift or options.running_image) and (
+            image := running_image(json.loads(stack.output("show", "-json")))
+        ):
             told = {**environ, "CONTAINER_IMAGE": image}
             Terraform.synthesized(entry, cli_environ(told), anew=False)
         changed = stack.plan()
         if changed not in (0, CHANGES):
             return changed
-        (stack.folder / READABLE).write_text(
-            as_markdown(stack.stack, stack.output("show", "-no-color", PLAN)), encoding="utf-8"
-        )
+        plan, verdict = stack.planned(), ""
         if options.drift:
-            print(f"drift: {stack.stack}: {'AWS is not as the code says' if changed else 'none'}")
+            verdict = f"drift: {stack.stack}: {'AWS is not as planned' if changed else 'none'}"
             code = int(bool(changed)) or code
         else:
-            code = guard.told([(stack.stack, stack.planned())], options.allow) or code
+            judged = guard.judged(plan, options.allow)
+            verdict = f"guard: {stack.stack}: {judged}"
+            code = int(bool(judged.refused)) or code
+        print(verdict)
+        readable = stack.output("show", "-no-color", PLAN)
+        text = as_markdown(stack.stack, verdict, readable)
+        (stack.folder / READABLE).write_text(text, encoding="utf-8")
     return code
 
 
@@ -102,18 +113,21 @@ def running_image(state: Mapping[str, Any]) -> str | None:
     return None
 
 
-def as_markdown(stack: str, plan: str) -> str:
-    """A plan as a section of a comment."""
-    plan = plan.strip()
-    told = [line for line in plan.splitlines() if line.startswith(("Plan:", "No changes."))]
-    if len(plan) > READABLE_MAX:
-        plan = f"{plan[:READABLE_MAX]}\n[cut: the whole of it is in the run's artifact]"
-    fence = "`" * 8
-    summary = " ".join(told)
+def as_markdown(stack: str, verdict: str, plan: str) -> str:
+    """A plan, and what is said of it, as a section of a comment."""
+    summary = [line for line in plan.splitlines() if line.startswith(("Plan:", "No changes."))]
     return (
-        f"### {stack}\n\n{summary}\n\n<details><summary>Plan</summary>\n\n"
-        f"{fence}\n{plan}\n{fence}\n\n</details>\n"
+        f"### {stack}\n\n{' '.join(summary)}\n\n{_block(verdict)}\n"
+        f"<details><summary>Plan</summary>\n\n{_block(plan.strip())}\n</details>\n"
     )
+
+
+def _block(text: str) -> str:
+    """Text as it is, and not too much of it."""
+    if len(text) > READABLE_MAX:
+        text = f"{text[:READABLE_MAX]}\n[cut: the rest is in the log]"
+    fence = "`" * 8
+    return f"{fence}\n{text}\n{fence}\n"
 
 
 def _no_more(rest: list[str], command: str) -> None:

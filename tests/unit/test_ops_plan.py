@@ -99,8 +99,8 @@ def _log(tmp_path, monkeypatch):
 PLANNED = [
     "tap-dev-qa1 init",
     "tap-dev-qa1 plan -detailed-exitcode -out=tap.tfplan",
-    "tap-dev-qa1 show -no-color tap.tfplan",
     "tap-dev-qa1 show -json tap.tfplan",
+    "tap-dev-qa1 show -no-color tap.tfplan",
 ]
 
 
@@ -200,9 +200,18 @@ def test_drift_is_told_with_the_image_that_runs(log, capfd, changed, code):
     log.answers(changed=changed, plan=recorded("database_name"))
     assert main(["plan", "--drift"]) == code
     assert image_of("tap-dev-qa1") == IMAGE
-    assert log.calls() == [PLANNED[0], "tap-dev-qa1 show -json", *PLANNED[1:3]]
-    told = "none" if changed == "0" else "AWS is not as the code says"
+    assert log.calls() == [PLANNED[0], "tap-dev-qa1 show -json", *PLANNED[1:]]
+    told = "none" if changed == "0" else "AWS is not as planned"
     assert f"drift: tap-dev-qa1: {told}\n" in capfd.readouterr().out
+
+
+def test_a_plan_with_the_image_that_runs_is_guarded_as_any(log):
+    log.answers(plan=recorded("database_name"))
+    assert main(["plan", "--running-image"]) == 1
+    assert image_of("tap-dev-qa1") == IMAGE
+    log.answers(plan=recorded("nothing"))
+    assert main(["plan"]) == 0
+    assert image_of("tap-dev-qa1") is None
 
 
 def test_drift_of_one_of_several_is_enough(log, monkeypatch):
@@ -271,11 +280,13 @@ def test_bad_input_is_named_before_anything_runs(log, monkeypatch, capsys, comma
 
 
 def test_a_plan_is_a_section_of_a_comment():
-    section = as_markdown("tap-dev-qa1", "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n")
-    assert section.startswith("### tap-dev-qa1\n\nPlan: 1 to add, 0 to change.\n\n<details>")
-    assert len(section.split("`" * 8)) == 3
-    long = as_markdown("tap-dev-qa1", "x" * 3 * READABLE_MAX)
-    assert len(long) < READABLE_MAX + 300 and "[cut:" in long
+    plan = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
+    section = as_markdown("tap-dev-qa1", "guard: fine", plan)
+    assert section.startswith("### tap-dev-qa1\n\nPlan: 1 to add, 0 to change.\n\n")
+    assert len(section.split("`" * 8)) == 5
+    assert "\nguard: fine\n" in section and "\na ``` fence\n" in section
+    long = as_markdown("tap-dev-qa1", "y" * 3 * READABLE_MAX, "x" * 3 * READABLE_MAX)
+    assert 3 * len(long) < 65_536 and long.count("[cut:") == 2
 
 
 # --- npm run cdktf:deploy ---------------------------------------------------------------------
