@@ -46,6 +46,14 @@ node_modules/.installed: package-lock.json scripts/require
 	@.tools/$*/bin/pip install -q --require-hashes --no-deps -r $<
 	@touch $@
 
+# Other people's tools, in an environment of their own: they would disturb ours.
+CHECKS := .tools/checks
+$(CHECKS)/.installed: checks/requirements.txt scripts/require
+	@scripts/require python3 $(PYTHON_WANTED)
+	@echo "Installing the checks' tools into $(CHECKS) ..."
+	@python3 -m venv $(CHECKS) && $(CHECKS)/bin/pip install -q --require-hashes -r $<
+	@touch $@
+
 .PHONY: local
 local: export ENVIRONMENT ?= dev
 local: export ENVIRONMENT_SUFFIX ?= local
@@ -59,20 +67,26 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint unit policy e2e ## Everything that CI runs
+test: lint audit policy unit e2e ## Everything that CI runs
 	@true
 
 .PHONY: ci
 ci: test ## The same
 
 .PHONY: lint
-lint: setup ## Formatting, pylint, types
+lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences, workflows
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops policy tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops checks policy tests bench bench/peers/*/*.py
 	@npx --no-install pyright
+	@$(CHECKS)/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
+	@$(RUN) checks secrets
+	@$(RUN) checks licences
+	@$(CHECKS)/bin/zizmor --offline --quiet --no-progress .github
+	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 
 .PHONY: unit
-unit: setup ## The tests that take seconds, with coverage
+unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
 	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
@@ -89,6 +103,22 @@ e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, 
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
 	@$(RUN) pytest tests/chaos -n 3 --dist load
 
+.PHONY: hooks
+hooks: setup $(CHECKS)/.installed ## Check what is committed, as it is committed (pre-commit)
+	@$(CHECKS)/bin/pre-commit install
+
+.PHONY: validate
+validate: setup ## Every stack against the AWS provider that the bindings are of, from the registry
+	@TF_PROVIDER_MIRROR= TAP_PROVIDER=registry $(RUN) pytest tests/integration/test_terraform_validate.py
+
+.PHONY: audit
+audit: setup $(CHECKS)/.installed ## Known vulnerabilities of what is locked, where a registry answers
+	@$(RUN) checks audit $(OPTIONS)
+
+.PHONY: sbom
+sbom: setup $(CHECKS)/.installed ## Write the bills of materials (CycloneDX) to sbom/
+	@$(RUN) checks sbom
+
 .PHONY: format
 format: setup ## Format the code
 	@$(RUN) ruff format .
@@ -96,10 +126,16 @@ format: setup ## Format the code
 .PHONY: snapshots
 snapshots: setup ## Write the snapshots anew: read the difference before you commit it
 	@$(RUN) pytest tests/snapshots --snapshot-update
+	@$(RUN) checks licences --write
+	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
 
 .PHONY: fields
 fields: setup ## Write anew what changing each field of the config does (minutes)
 	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
+
+.PHONY: plans
+plans: setup ## Write anew the plans that the guard is tested with (minutes)
+	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
 
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)

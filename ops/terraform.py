@@ -76,5 +76,5 @@ class Terraform:
                 f"terraform -chdir={self.folder} force-unlock {lock.get('ID', '<ID>')}",
             )
         start = next((n for n, line in enumerate(lines) if line.startswith("Error: ")), 0)
-        message = "\n".join([f"terraform {command} failed:", *filter(None, lines[start:])])
+        message = "\n".join([f"terraform {command} failed", *filter(None, lines[start:])])
         return TapError(message, hint="see above")

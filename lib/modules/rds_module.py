@@ -34,7 +34,7 @@ from lib.modules.outputs import (
 )
 from lib.modules.waivers import waive
 
-PASSWORD_VARIABLE = "db_password"  # nosec: the name of a variable
+PASSWORD_VARIABLE = "db_password"
 
 DEFAULT_PORT = 5432
 

@@ -107,7 +107,7 @@ class Emulator:
             raise
 
     def _ready(self) -> dict[str, Any]:
-        assert self._process and self._process.stdout
+        assert self._process and self._process.stdout  # nosec B101  # set by __enter__
         readable, _, _ = select.select([self._process.stdout], [], [], SECONDS_TO_START)
         line = self._process.stdout.readline() if readable else ""
         if line:

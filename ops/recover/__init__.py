@@ -12,8 +12,6 @@ https://developer.hashicorp.com/terraform/language/import
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lib.config.selection import select
 from lib.errors import Problem, TapError
 from ops import graceful
-from ops.cdktf_cli import ROOT, stack_ids
+from ops.cdktf_cli import ROOT, stack_ids, synthesize
 from ops.recover.imports import Importer
 from ops.recover.kinds import KINDS
 from ops.recover.local_state import mend
@@ -66,20 +64,6 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     if options.json:
         print(json.dumps([asdict(report) for report in reports], indent=2))
     return 1 if any(report.problems for report in reports) else 0
-
-
-def synthesize(environ: Mapping[str, str]) -> None:
-    """Write the stacks anew, with this config. The CLI would delete the folders of others."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "tap.py"],
-        cwd=ROOT,
-        env={**environ, "CDKTF_OUTDIR": str(ROOT / "cdktf.out")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise TapError(f"synthesis failed:\n{done.stderr}", hint="see above")
 
 
 def session_for(document: Mapping[str, Any], region: str) -> boto3.Session:

@@ -145,7 +145,7 @@ def effects(sandbox: Sandbox, site: Site) -> dict[str, str]:
         for other in ALONGSIDE.get(path, ()):
             config = with_change(config, other, CHANGES[other])
         document = Synthesized.of(config, suffix=SUFFIX).document
-        plans[path] = _folder(site, number, document)
+        plans[path] = folder_beside(site, f"change{number}", document)
     environ = sandbox.environ(site)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         lines = pool.map(lambda folder: _plan(folder, environ), plans.values())
@@ -163,14 +163,14 @@ NOT_PLANNED = {
 }
 
 
-def _folder(site: Site, number: int, document: dict[str, Any]) -> Path:
+def folder_beside(site: Site, name: str, document: dict[str, Any]) -> Path:
     """A folder beside the deployed one that Terraform takes for it, with another stack in it."""
-    folder = site.stack_folder.with_name(f"change{number}")
+    folder = site.stack_folder.with_name(name)
     folder.mkdir()
     (folder / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
-    for name in (".terraform", ".terraform.lock.hcl", "provider_override.tf.json"):
-        if (site.stack_folder / name).exists():
-            (folder / name).symlink_to(site.stack_folder / name)
+    for file in (".terraform", ".terraform.lock.hcl", "provider_override.tf.json"):
+        if (site.stack_folder / file).exists():
+            (folder / file).symlink_to(site.stack_folder / file)
     return folder
 
 

@@ -14,11 +14,12 @@ import pytest
 
 from lib.config.environment_config import ZONES
 from lib.modules.ssm_outputs import Published
+from ops import guard
 from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
 from ops.sandbox import Sandbox
 from tests.conftest import BY_NAME
-from tests.e2e import fields
+from tests.e2e import fields, plans
 from tests.e2e.conftest import SUFFIX, opened
 
 ANYWHERE = "0.0.0.0/0"
@@ -266,6 +267,23 @@ def test_what_changing_each_field_does_is_in_the_docs(sandbox):
     if os.environ.get("TAP_WRITE_FIELDS"):
         document.write_text(table, encoding="utf-8")
     assert document.read_text(encoding="utf-8") == table, "make fields writes it anew"
+
+
+def gone(plan):
+    """What the guard refuses, by type."""
+    return {(danger.address.split(".")[0], danger.verb) for danger in guard.judged(plan).refused}
+
+
+def test_the_guard_s_recorded_plans_are_what_terraform_makes(sandbox):
+    opened_sandbox, _ = sandbox
+    write = bool(os.environ.get("TAP_WRITE_PLANS"))
+    names = plans.CASES if write else ("nothing", "network", "renamed", "moved")
+    made = plans.made(opened_sandbox, opened_sandbox.sites["staging"], names)
+    if write:
+        plans.write(made)
+    for name, plan in made.items():
+        recorded = guard.read(plans.FOLDER / f"{name}.json")
+        assert gone(recorded) == gone(plan), f"{name}: make plans writes it anew"
 
 
 CHANGES = {  # in dev: a change of config, as sed would make it, and what it may touch

@@ -17,8 +17,10 @@ ROOT = Path(__file__).parents[2]
 COPIED = ["tap.py", "lib", "ops", "tests", "pyproject.toml"]
 MODULES, UNIT = "lib/modules/", "tests/unit/"
 # What takes long and looks at no environment.
-SLOW = [f"test_{name}.py" for name in ("aws_bindings", "aws_limits", "graceful", "naming")]
-SLOW += ["recover", "test_ops_sandbox.py", "test_require.py"]
+SLOW = [
+    *(f"test_{name}.py" for name in ("aws_bindings", "aws_limits", "graceful", "guard_fields")),
+    *("recover", "test_naming.py", "test_ops_sandbox.py", "test_require.py"),
+]
 
 
 class Fault(NamedTuple):
@@ -150,6 +152,18 @@ FAULTS = {
         '"rds.force_ssl": "1"',
         '"rds.force_ssl": "0"',
         UNIT + "test_database.py",
+    ),
+    "guard forgets the database": Fault(
+        "ops/guard.py",
+        '    "aws_db_instance": "the database, but for its snapshots",\n',
+        "",
+        UNIT + "test_guard.py",
+    ),
+    "guard lets everything go once one may": Fault(
+        "ops/guard.py",
+        "if danger.address not in allowed)",
+        "if not allowed)",
+        UNIT + "test_guard.py",
     ),
     "clock in the output": Fault(
         MODULES + "naming.py",

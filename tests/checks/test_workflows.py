@@ -1,0 +1,192 @@
+"""The workflows run nothing that a laptop doesn't; the hooks look at what is committed."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from checks.lock_files import ROOT, TOOLS
+from tests.conftest import BY_NAME
+
+FILES = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES[1:]}
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+# What only GitHub's own machines have: the summary of a run, and a comment on a pull request.
+THEIRS = {
+    'cat cdktf.out/plans/*/plan.md >> "$GITHUB_STEP_SUMMARY"',
+    "find plans -name plan.md | sort | xargs cat > comment.md",
+    'gh pr comment "$PULL_REQUEST" --edit-last --create-if-none --body-file comment.md',
+}
+
+
+def jobs(workflow):
+    """The jobs of a workflow, or the one of an action."""
+    return workflow["jobs"] if "jobs" in workflow else {"runs": workflow["runs"]}
+
+
+def steps():
+    """Each step, with the file that it is in."""
+    for path in FILES:
+        for job in jobs(yaml.safe_load(path.read_text(encoding="utf-8"))).values():
+            for step in job.get("steps", ()):
+                yield path, step
+
+
+def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
+    used = re.findall(r"uses: (.*)$", text, re.MULTILINE)
+    assert len(used) > 20
+    for reference in used:
+        assert re.fullmatch(
+            r"\$/\.github/\S+|[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", reference
+        ), reference
+    pins = {}
+    for action, pin in re.findall(r"uses: (\S+)@(.*)$", text, re.MULTILINE):
+        assert pins.setdefault(action, pin) == pin, f"{action} in two versions"
+
+
+def test_every_own_action_and_workflow_is_there():
+    for reference in re.findall(
+        r"uses: \$/(\S+)", "\n".join(path.read_text(encoding="utf-8") for path in FILES)
+    ):
+        assert (ROOT / reference).is_file() or (ROOT / reference / "action.yml").is_file()
+
+
+@pytest.mark.parametrize(("path", "step"), [*steps()], ids=lambda value: getattr(value, "stem", ""))
+def test_what_runs_is_a_make_target_or_a_command_of_ops(path, step):
+    if "run" not in step:
+        return
+    line = step["run"]
+    if made := re.fullmatch(r"make ([a-z-]+)( OPTIONS=--[a-z]+)?", line):
+        assert re.search(rf"^{made[1]}:", MAKEFILE, re.MULTILINE), line
+    elif command := re.fullmatch(
+        r'\.venv/bin/python -m ops ([a-z]+)( --[a-z-]+| "\$ALLOW")*', line
+    ):
+        assert f'add_parser("{command[1]}"' in (ROOT / "ops" / "plan.py").read_text(
+            encoding="utf-8"
+        )
+    else:
+        assert line in THEIRS, path
+
+
+def test_no_expression_stands_in_a_script():
+    for _, step in steps():
+        assert "${{" not in step.get("run", "")
+
+
+@pytest.mark.parametrize("name", list(WORKFLOWS))
+def test_each_job_has_the_least_that_it_needs(name):
+    workflow = WORKFLOWS[name]
+    assert workflow["permissions"] == {}
+    for job_name, job in workflow["jobs"].items():
+        allowed = {("contents", "read"), ("id-token", "write")}
+        if job_name == "comment":
+            allowed = {("pull-requests", "write")}
+        assert set(job["permissions"].items()) <= allowed, job_name
+        writes = "id-token" in job["permissions"]
+        assert writes == ("environment" in job or "uses" in job), job_name
+        assert "uses" in job or job["timeout-minutes"] <= 90
+
+
+@pytest.mark.parametrize("name", [name for name in WORKFLOWS if name != "deploy-environment"])
+def test_no_two_runs_get_in_each_other_s_way(name):
+    concurrency = WORKFLOWS[name]["concurrency"]
+    if name != "ci":
+        assert concurrency["cancel-in-progress"] is False
+
+
+def test_no_long_lived_key_is_anywhere():
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"secrets\.(\w+)", text)) <= {"DB_PASSWORD"}, path
+        assert "access-key" not in text and "pull_request_target" not in text
+
+
+def test_a_deploy_goes_through_the_environments_in_their_order():
+    deploy = WORKFLOWS["deploy"]["jobs"]
+    assert list(deploy) == [*BY_NAME]
+    names = [*deploy]
+    for before, name in zip([None, *names], names, strict=False):
+        assert deploy[name].get("needs") == before
+        assert deploy[name]["with"]["environment"] == name
+        assert deploy[name]["with"]["image"] == "${{ inputs.image }}"
+
+
+def test_what_is_applied_is_what_was_planned_guarded_and_approved():
+    found = WORKFLOWS["deploy-environment"]["jobs"]
+    planning, applying = (str(found[name]["steps"]) for name in ("plan", "apply"))
+    assert found["apply"]["needs"] == "plan"
+    assert found["plan"]["environment"] == "${{ inputs.environment }}-plan"
+    assert found["apply"]["environment"] == "${{ inputs.environment }}"
+    assert "ops plan --digest" in planning and "ops plan" not in applying
+    assert "ops apply" in applying and "ops apply" not in planning
+    assert "PLAN_ROLE_ARN" in planning and "DEPLOY_ROLE_ARN" not in planning
+    assert "name': 'plan-${{ inputs.environment }}" in planning
+    assert "name': 'plan-${{ inputs.environment }}" in applying
+
+
+def test_the_region_of_the_credentials_does_not_override_the_config_s():
+    for _, step in steps():
+        if " -m ops " in step.get("run", ""):
+            assert step["env"]["AWS_REGION"] == ""
+
+
+def test_what_deploys_takes_nothing_from_a_cache():
+    for path, step in steps():
+        if path.stem.startswith(("deploy", "drift")):
+            assert step.get("with", {}).get("cache") is None
+
+
+def test_the_versions_are_the_makefile_s():
+    action = yaml.safe_load(
+        Path(ROOT, ".github/actions/setup/action.yml").read_text(encoding="utf-8")
+    )
+    for tool in ("python", "node"):
+        wanted = re.search(rf"^{tool.upper()}_WANTED := (.*)$", MAKEFILE, re.MULTILINE)
+        assert wanted and action["inputs"][tool]["default"] == wanted[1]
+    terraform = re.search(r"^TERRAFORM_WANTED := (.*)$", MAKEFILE, re.MULTILINE)
+    (step,) = (step for step in action["runs"]["steps"] if "terraform" in step.get("uses", ""))
+    assert terraform and step["with"]["terraform_version"].startswith(f"{terraform[1]}.")
+
+
+@pytest.fixture(name="committed")
+def _committed(tmp_path):
+    """Commits a file, through the hooks, to a copy of the project; what git has said."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    for name in (".pre-commit-config.yaml", ".secrets.baseline", "pyproject.toml", ".pylintrc"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in (".venv", ".tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".gitignore").write_text(".venv\n.tools\n", encoding="utf-8")
+
+    def git(*words):
+        git_ = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+        return subprocess.run([*git_, *words], capture_output=True, text=True, check=False)
+
+    hook = [TOOLS / "pre-commit", "install"]
+    subprocess.run(hook, cwd=tmp_path, check=True, capture_output=True)
+
+    def commit(text):
+        (tmp_path / "new.py").write_text(text, encoding="utf-8")
+        git("add", ".")
+        return git("commit", "-m", "a change")
+
+    return commit
+
+
+@pytest.mark.parametrize(
+    ("text", "hook"),
+    [
+        ('"""A module."""\n\nNAME = "a"\n', None),
+        ('"""A module."""\n\nNAME = "a"   \n', "format"),
+        ('"""A module."""\n\nprint(NAME)\n', "errors"),
+        (f'"""A module."""\n\nNAME = "AKIA{"Z7Q3M5K2P8L1N4R6"}"\n', "secrets"),
+    ],
+)
+def test_the_hooks_let_through_what_is_fine_and_nothing_else(committed, text, hook):
+    done = committed(text)
+    assert (done.returncode == 0) is (hook is None), done.stderr
+    assert set(re.findall(r"hook id: (\w+)", done.stderr)) == ({hook} if hook else set())

@@ -1,0 +1,166 @@
+"""Real plans of a deployed environment, for the guard: ``make plans`` writes tests/unit/plans."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.config.environment_config import EnvironmentConfig, NatMode, StateBackend, SubnetTier
+from ops.sandbox import Sandbox, Site
+from tests.e2e import fields
+from tests.e2e.conftest import SUFFIX
+from tests.synthesized import Synthesized
+
+FOLDER = Path(__file__).parents[1] / "unit" / "plans"
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Fields to change, what is then done to the document, and Terraform's further arguments."""
+
+    changes: dict[str, Any]
+    edit: Callable[[Document], object] = lambda _: None
+    arguments: Callable[[Document], Iterable[str]] = lambda _: ()
+
+
+def address(document: Document, type_: str, part: str = "") -> str:
+    """The address of the one resource of a type whose logical id begins with ``part``."""
+    (found,) = (name for name in document["resource"][type_] if name.startswith(part))
+    return f"{type_}.{found}"
+
+
+def rename(document: Document) -> str:
+    """Give the database another logical id, as another construct id would; returns the old one."""
+    (old,) = document["resource"]["aws_db_instance"]
+    text = re.sub(rf"\b{old}\b", "database_renamed", json.dumps(document))
+    document.clear()
+    document.update(json.loads(text))
+    return old
+
+
+def move(document: Document) -> None:
+    """Rename, with the ``moved`` block that belongs to it."""
+    blocks = {
+        "from": f"aws_db_instance.{rename(document)}",
+        "to": "aws_db_instance.database_renamed",
+    }
+    document["moved"] = [blocks]
+
+
+def forget(document: Document) -> None:
+    """Let Terraform forget the log group of the flow logs, and leave it where it is."""
+    deployed = Synthesized.of(local(), suffix=SUFFIX).document
+    group = address(deployed, "aws_cloudwatch_log_group", "network")
+    document["removed"] = [{"from": group, "lifecycle": {"destroy": False}}]
+
+
+def the_load_balancer(document: Document) -> list[str]:
+    """Terraform's argument that replaces it."""
+    return [f"-replace={address(document, 'aws_lb')}"]
+
+
+NO_NAT = {"network.nat": NatMode.NONE, "service.subnets": SubnetTier.PUBLIC}
+CASES = {
+    "nothing": Case({}),
+    "size": Case({"database.instance_class": "db.t3.medium"}),
+    "task": Case({"service.cpu_units": 1024, "service.memory_mib": 2048}),
+    "network": Case({"network.cidr": "10.9.0.0/16"}),
+    "database_name": Case({"database.database_name": "other"}),
+    "account": Case({"account_id": "123456789012"}),
+    "no_nat": Case(NO_NAT),
+    "no_flow_logs": Case({"network.flow_logs": False}),
+    "no_alarms": Case({"alarms": None}),
+    "renamed": Case({}, rename),
+    "moved": Case({}, move),
+    "moved_and_replaced": Case({"database.database_name": "other"}, move),
+    "forgotten": Case({"network.flow_logs": False}, forget),
+    "asked_for": Case({}, arguments=the_load_balancer),
+    "destroy": Case({}, arguments=lambda _: ["-destroy"]),
+}
+
+
+def local(**changes: Any) -> EnvironmentConfig:
+    """The environment as it is deployed, with changes."""
+    config = fields.with_change(fields.BASE, "state.backend", StateBackend.LOCAL)
+    for path, value in changes.items():
+        config = fields.with_change(config, path, value)
+    return config
+
+
+def made(sandbox: Sandbox, site: Site, names: Iterable[str]) -> dict[str, Document]:
+    """The plans of these cases, asked of the deployed ``site``."""
+    environ = sandbox.environ(site)
+    folders = {}
+    for name in names:
+        case = CASES[name]
+        document = Synthesized.of(local(**case.changes), suffix=SUFFIX).document
+        case.edit(document)
+        folder = fields.folder_beside(site, f"plan_{name}", document)
+        folders[name] = (folder, list(case.arguments(document)))
+
+    def plan(folder: Path, arguments: list[str]) -> Document:
+        def terraform(*words: str) -> str:
+            done = subprocess.run(
+                ["terraform", *words],
+                cwd=folder,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        terraform("plan", "-refresh=false", "-lock=false", "-input=false", "-out=p", *arguments)
+        return json.loads(terraform("show", "-json", "p"))
+
+    with ThreadPoolExecutor(2) as pool:
+        plans = pool.map(lambda work: plan(*work), folders.values())
+        return dict(zip(folders, plans, strict=True))
+
+
+def trimmed(plan: Document) -> Document:
+    """A plan with what goes, comes or moves: kilobytes in place of a megabyte."""
+    changes = []
+    for entry in plan["resource_changes"]:
+        change = entry["change"]
+        kept = {name: value for name, value in change.items() if name != "after_unknown"}
+        for side in {"before", "after"} & set(kept):
+            values = kept[side] or {}
+            kept[side] = {name: value for name, value in values.items() if value is not None}
+        if change["actions"] == ["update"]:
+            kept = {"actions": ["update"]}
+        if change["actions"] != ["no-op"] or "previous_address" in entry:
+            changes.append(entry | {"change": kept})
+    changing = {entry["address"] for entry in changes}
+    resources = [
+        {
+            "address": entry["address"],
+            "expressions": {
+                name: expression
+                for name, expression in entry["expressions"].items()
+                if "references" in json.dumps(expression)
+            },
+        }
+        for entry in plan["configuration"]["root_module"].get("resources", ())
+        if entry["address"] in changing
+    ]
+    kept = {name: plan[name] for name in ("format_version", "terraform_version", "errored")}
+    return kept | {
+        "planned_values": {},
+        "configuration": {"root_module": {"resources": resources}},
+        "resource_changes": changes,
+    }
+
+
+def write(plans: dict[str, Document]) -> None:
+    """Write the plans to where the guard's tests read them, a line for each resource."""
+    for name, plan in plans.items():
+        text = json.dumps(trimmed(plan), separators=(",", ":"))
+        text = text.replace('{"address":', '\n{"address":') + "\n"
+        FOLDER.joinpath(f"{name}.json").write_text(text, encoding="utf-8")
