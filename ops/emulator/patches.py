@@ -118,7 +118,8 @@ def bucket_events(replace: Replace) -> None:
     get = S3Response.get_bucket_notification
 
     def get_bucket_notification(self: S3Response) -> Any:
-        status, headers, body = get(self)
+        status, headers, answer = get(self)
+        body = str(answer)
         kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
         if kept and kept.event_bridge is not None:
             end = "</NotificationConfiguration>"

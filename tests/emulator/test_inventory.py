@@ -274,15 +274,18 @@ def _fill(client: Client) -> None:
     topic = client("sns").create_topic(Name="own")["TopicArn"]
     client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
     client("acm").request_certificate(DomainName="example.com")
-    key = client("kms").create_key()["KeyMetadata"]["KeyId"]
-    client("kms").create_alias(AliasName="alias/own", TargetKeyId=key)
-    shown = {
-        "SampledRequestsEnabled": True,
-        "CloudWatchMetricsEnabled": True,
-        "MetricName": "own",
-    }
+    client("kms").create_alias(
+        AliasName="alias/own", TargetKeyId=client("kms").create_key()["KeyMetadata"]["KeyId"]
+    )
     client("wafv2").create_web_acl(
-        Name="own", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=shown
+        Name="own",
+        Scope="REGIONAL",
+        DefaultAction={"Allow": {}},
+        VisibilityConfig={
+            "SampledRequestsEnabled": True,
+            "CloudWatchMetricsEnabled": True,
+            "MetricName": "own",
+        },
     )
     ec2.authorize_security_group_ingress(
         GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.0.0.0/8"
