@@ -67,8 +67,8 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint audit policy unit e2e ## Everything that CI runs
-	@true
+test: lint audit policy unit ## Everything that CI runs
+	@$(MAKE) -j2 --output-sync e2e fuzz  # the one waits for most of its time
 
 .PHONY: ci
 ci: test ## The same
@@ -87,7 +87,8 @@ lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences
 
 .PHONY: unit
 unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
-	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy -n auto --dist loadgroup \
+	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
+	  -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 .PHONY: policy
@@ -98,6 +99,12 @@ policy: setup .tools/checkov/.installed ## Hold every environment against policy
 .PHONY: e2e
 e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
 	@$(RUN) pytest tests/e2e -n 4 --dist loadgroup
+
+# A seed of the commit's: another with each change, the same on every machine.
+.PHONY: fuzz
+fuzz: export TAP_FUZZ_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 0))
+fuzz: setup ## 2,000 configs: each is refused by name, or Terraform takes what comes of it (minutes)
+	@nice $(RUN) pytest tests/fuzz -n 2 --dist load
 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
