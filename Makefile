@@ -88,6 +88,10 @@ snapshots: setup ## Write the snapshots anew: read the difference before you com
 fields: setup ## Write anew what changing each field of the config does (minutes)
 	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
 
+.PHONY: docs
+docs: setup ## Write anew what the documents have from the environments: costs, parity
+	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
+
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench
