@@ -144,6 +144,10 @@ fields: setup ## Write anew what changing each field of the config does (minutes
 plans: setup ## Write anew the plans that the guard is tested with (minutes)
 	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
 
+.PHONY: docs
+docs: setup ## Write anew what the documents have from the environments: costs, parity
+	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
+
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench
