@@ -5,14 +5,15 @@ import os
 import sys
 
 from lib.errors import TapError
-from ops import cdktf_cli, recover, sandbox
+from ops import deploy, recover, sandbox
+from ops.state import commands as state
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (cdktf_cli, recover, sandbox):
+    for command in (deploy, recover, sandbox, state):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)
     try:
