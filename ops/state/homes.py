@@ -228,6 +228,31 @@ class Bucket:
             keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
         return [key for key in keys if key not in ours]
 
+    def empty(self) -> int:
+        """Delete every version of everything; returns how many there were."""
+        deleted = 0
+        with told():
+            pages = self._s3.get_paginator("list_object_versions").paginate(
+                Bucket=self._place.bucket
+            )
+            for page in pages:
+                listed = [
+                    {"Key": each["Key"], "VersionId": each["VersionId"]}
+                    for kind in ("Versions", "DeleteMarkers")
+                    for each in page.get(kind, ())
+                ]
+                if listed:
+                    answer = self._s3.delete_objects(
+                        Bucket=self._place.bucket, Delete={"Objects": listed, "Quiet": True}
+                    )
+                    for error in answer.get("Errors", ()):
+                        raise TapError(
+                            f"S3 keeps {error['Key']}: {error['Message']}",
+                            hint="when it is mended, run this again",
+                        )
+                deleted += len(listed)
+        return deleted
+
     def digest(self) -> str | None:
         """The digest that Terraform holds the state against; None where it keeps none."""
         item = self._item()

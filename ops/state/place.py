@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,12 @@ class Place:
 
     def client(self, service: str) -> Any:
         """A client in the account that the state is in."""
-        return self.session.client(service, config=PATIENCE)  # type: ignore[call-overload]
+        return _client(self.session, service)
+
+
+@cache  # to make one takes a tenth of a second
+def _client(session: boto3.Session, service: str) -> Any:
+    return session.client(service, config=PATIENCE)  # type: ignore[call-overload]
 
 
 def place_of(config: EnvironmentConfig, suffix: str, output: Path) -> Place:

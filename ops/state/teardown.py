@@ -25,7 +25,6 @@ UNPROTECTED = {
     "deletion_protection": False,
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
-    "force_destroy": True,
 }
 
 
@@ -55,9 +54,11 @@ def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], Non
         if others:
             tell(f"{place.stack}: destroying {len(others)} resources; the bucket stays till last")
             terraform.apply(others, destroy=True)
-        if homes.bucket_exists:
+        bucket = Bucket(place)
+        if bucket.exists():
             check_alone(place)
-        tell(f"{place.stack}: destroying {place.bucket} with all versions, and the lock table")
+            tell(f"{place.stack}: {bucket.empty()} versions deleted from {place.bucket}")
+        tell(f"{place.stack}: destroying {place.bucket} and the lock table")
         terraform.apply(destroy=True)
     finally:
         (place.folder / OVERRIDE).unlink(missing_ok=True)

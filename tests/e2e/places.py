@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,22 @@ def emulator(folder: Path, **environ: str) -> Iterator[Emulator]:
     """An emulated account."""
     with Emulator(folder / "emulator.log", {**os.environ, **environ}) as started:
         yield started
+
+
+def forked(function: Callable[[], object]) -> int:
+    """Call a function in a process of its own, in a process group of its own; returns its id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        function()
+        os._exit(0)
+    except BaseException:  # pylint: disable=broad-exception-caught
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
 
 
 class Small:
