@@ -70,7 +70,7 @@ unit: setup ## The tests that take seconds, with coverage
 
 .PHONY: e2e
 e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy (ten minutes)
-	@$(RUN) pytest tests/e2e/test_deployed.py
+	@$(RUN) pytest tests/e2e/test_deployed.py tests/e2e/test_state*.py -n 2 --dist loadfile
 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)

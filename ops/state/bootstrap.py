@@ -1,5 +1,7 @@
-"""The first deploy: the bucket and the lock table, with the state in the local file, which then
-moves in. Read from what is there: after a crash at any step it goes on, and done it does nothing."""
+"""The first deploy: the bucket and the lock table, their state in the local file, which moves in.
+
+Read from what is there: after a crash at any step it goes on, and once done it does nothing.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -45,9 +47,7 @@ def bootstrap(place: Place, environ: Mapping[str, str], tell: Callable[[str], No
             for line in recover(place.folder, environ, place.session, tell=tell).lines():
                 tell(line)
         # The provider watches a lifecycle for a minute: that can be done beside the rest.
-        terraform.apply(
-            address for address in own_addresses(place) if not address.startswith(SLOW)
-        )
+        terraform.apply(address for address in own_addresses(place) if not address.startswith(SLOW))
     if homes.remote is None or homes.local:
         move_in(place, terraform, tell)
 

@@ -71,7 +71,7 @@ class Locks:
                 if lock.id in found:
                     lock = Lock(**{**asdict(lock), "where": (FILE, TABLE)})
                 found[lock.id] = lock
-        return list(found.values())
+        return sorted(found.values(), key=lambda lock: lock.created)
 
     def check_free(self) -> None:
         """Raise ``Locked`` where somebody holds it."""

@@ -32,15 +32,21 @@ def forked(function: Callable[[], object]) -> int:
     child = os.fork()
     if child:
         return child
+    code = 1
     try:
         os.setsid()
         function()
-        os._exit(0)
+        code = 0
     except BaseException:  # pylint: disable=broad-exception-caught
         traceback.print_exc()
         sys.stderr.flush()
-    finally:
-        os._exit(1)
+    os._exit(code)
+
+
+def certain(snapshot: Snapshot | None) -> Snapshot:
+    """A state that has to be there, and whole."""
+    assert snapshot and snapshot.whole
+    return snapshot
 
 
 class Small:
@@ -69,9 +75,7 @@ class Small:
         self.s3 = self.place.client("s3")
         self.database = self.place.client("dynamodb")
         self.s3.create_bucket(Bucket=name)
-        self.s3.put_bucket_versioning(
-            Bucket=name, VersioningConfiguration={"Status": "Enabled"}
-        )
+        self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         self.database.create_table(
             TableName=name,
             KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
@@ -109,7 +113,7 @@ class Small:
                         "input": "${var.n}",
                         "triggers_replace": "${var.n}",
                         "provisioner": [
-                            {"local-exec": {"command": f'if ${{var.wait}}; then {wait}; fi'}}
+                            {"local-exec": {"command": f"if ${{var.wait}}; then {wait}; fi"}}
                         ],
                     }
                 }
@@ -143,6 +147,4 @@ class Small:
 
     def state(self) -> Snapshot:
         """What is in the bucket."""
-        snapshot = Bucket(self.place).read()
-        assert snapshot
-        return snapshot
+        return certain(Bucket(self.place).read())

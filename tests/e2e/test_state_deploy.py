@@ -17,6 +17,7 @@ from ops.state.homes import Bucket
 from ops.state.locks import Locks
 from ops.state.place import Place
 from tests.e2e.conftest import opened
+from tests.e2e.places import certain
 
 SECONDS = 600
 
@@ -104,7 +105,10 @@ def _first(dev):
 
 def kill_all(process):
     """``kill -9`` a process and all below it."""
-    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+    for each in [
+        *psutil.Process(process.pid).children(recursive=True),
+        psutil.Process(process.pid),
+    ]:
         each.kill()
     process.communicate()
 
@@ -133,10 +137,10 @@ def test_a_second_deploy_at_once_says_who_holds_the_lock(first):
 
 def test_a_second_run_changes_nothing(dev, first):
     assert first
-    before, items = Bucket(dev.place).read(), set(inventory(dev.client))
+    before, items = certain(Bucket(dev.place).read()), set(inventory(dev.client))
     printed = end(dev.deploying())
     assert not re.search("Creat|Modif|Destr|moved into", printed)
-    after = Bucket(dev.place).read()
+    after = certain(Bucket(dev.place).read())
     assert (after.lineage, after.resources) == (before.lineage, before.resources)
     assert set(inventory(dev.client)) == items
 
@@ -182,13 +186,14 @@ def test_teardown_leaves_nothing(dev, first):
     kill_all(killed)
     printed = dev.state("teardown", "--yes-destroy", "tap-dev-e2e")
     # The bucket went last, its versions just before it.
-    order = ["resources; the bucket stays till last", "versions deleted from", "tap-dev-e2e is gone"]
+    order = [
+        "resources; the bucket stays till last",
+        "versions deleted from",
+        "tap-dev-e2e is gone",
+    ]
     assert [printed.index(each) for each in order] == sorted(map(printed.index, order))
     assert not Bucket(dev.place).exists()
     left = [item for item in set(inventory(dev.client)) - dev.before if not item.by_aws]
     assert left == []
     assert not dev.site.state.exists()
     assert "nothing to tear down" in dev.state("teardown", "--yes-destroy", "tap-dev-e2e")
-
-
-

@@ -170,12 +170,18 @@ def test_the_first_deploy_makes_the_bucket_first(calls, first):
 
 
 @pytest.mark.parametrize(("typed", "goes"), [("yes", True), ("no", False), (None, False)])
-def test_a_person_is_asked_for_it(calls, first, monkeypatch, capsys, typed, goes):
+def test_a_person_is_asked_for_it(calls, first, monkeypatch, typed, goes):
     monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: typed is not None))
     monkeypatch.setattr("builtins.input", lambda _prompt: typed)
     assert main(["cdktf", "deploy"]) == (0 if goes else 2)
     assert first.called == goes and bool(calls()) == goes
-    assert goes or "--auto-approve" in capsys.readouterr().err
+
+
+def test_without_a_person_the_option_is_named(first, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: False))
+    assert main(["cdktf", "deploy"]) == 2
+    assert "--auto-approve" in capsys.readouterr().err
+    assert not first.called
 
 
 def test_a_diff_before_it_says_how(calls, first, capsys):
