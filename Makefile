@@ -38,6 +38,14 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
+# Checkers pin what we use in other versions: each has an environment of its own.
+.tools/%/.installed: policy/%.txt scripts/require
+	@scripts/require python3 $(PYTHON_WANTED)
+	@echo "Installing $* into .tools/$* ..."
+	@python3 -m venv --clear .tools/$*
+	@.tools/$*/bin/pip install -q --require-hashes --no-deps -r $<
+	@touch $@
+
 # Other people's tools, in an environment of their own: they would disturb ours.
 CHECKS := .tools/checks
 $(CHECKS)/.installed: checks/requirements.txt scripts/require
@@ -59,7 +67,7 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint audit unit ## Everything that CI runs
+test: lint audit policy unit ## Everything that CI runs
 	@$(MAKE) -j2 e2e fuzz  # the one waits for most of its time
 
 .PHONY: ci
@@ -68,7 +76,7 @@ ci: test ## The same
 .PHONY: lint
 lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences, workflows
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops checks tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops checks policy tests bench bench/peers/*/*.py
 	@npx --no-install pyright
 	@$(CHECKS)/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
 	@$(RUN) checks secrets
@@ -79,12 +87,17 @@ lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences
 
 .PHONY: unit
 unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
-	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/fuzz -n auto --dist loadgroup \
+	@$(RUN) pytest $(foreach name,chaos e2e fuzz policy,--ignore=tests/$(name)) -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
+.PHONY: policy
+policy: setup .tools/checkov/.installed ## Hold every environment against policy checks, offline; OPTIONS="--write"
+	@$(RUN) ops policy $(OPTIONS)
+	@$(RUN) pytest -q tests/policy -n auto
+
 .PHONY: e2e
-e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy (ten minutes)
-	@$(RUN) pytest tests/e2e/test_deployed.py
+e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
+	@$(RUN) pytest tests/e2e -n 4 --dist loadgroup
 
 # A seed of the commit's: another with each change, the same on every machine.
 .PHONY: fuzz
@@ -94,7 +107,7 @@ fuzz: setup ## 2,000 configs: each is refused by name, or Terraform takes what c
 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
-	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py -n 3 --dist load
+	@$(RUN) pytest tests/chaos -n 3 --dist load
 
 .PHONY: hooks
 hooks: setup $(CHECKS)/.installed ## Check what is committed, as it is committed (pre-commit)

@@ -6,6 +6,8 @@ from constructs import Construct
 from lib.config.environment_config import EnvironmentConfig
 from lib.modules.alb_module import AlbModule
 from lib.modules.ecs_module import EcsModule
+from lib.modules.encryption import EncryptionModule
+from lib.modules.log_bucket import LogBucketModule
 from lib.modules.monitoring import MonitoringModule
 from lib.modules.naming import NamingModule
 from lib.modules.provider import ProviderModule
@@ -35,9 +37,27 @@ class TapStack(TerraformStack):
         account = ProviderModule(
             self, "provider", config=config, environment_suffix=environment_suffix
         ).outputs
-        state = StateBackendModule(self, "state", config=config.state, naming=naming).outputs
+        encryption = EncryptionModule(
+            self, "encryption", config=config.encryption, naming=naming, account=account
+        ).outputs
+        log_bucket = LogBucketModule(
+            self, "access_logs", config=config.access_logs, naming=naming, account=account
+        ).outputs
+        state = StateBackendModule(
+            self,
+            "state",
+            config=config.state,
+            naming=naming,
+            encryption=encryption,
+            log_bucket=log_bucket,
+        ).outputs
         network = VpcModule(
-            self, "network", config=config.network, naming=naming, account=account
+            self,
+            "network",
+            config=config.network,
+            naming=naming,
+            account=account,
+            encryption=encryption,
         ).outputs
         security = SecurityGroupsModule(
             self, "security", config=config, naming=naming, network=network
@@ -48,6 +68,7 @@ class TapStack(TerraformStack):
             config=config.database,
             naming=naming,
             account=account,
+            encryption=encryption,
             network=network,
             security=security,
             password_given=password_given,
@@ -58,6 +79,8 @@ class TapStack(TerraformStack):
             config=config.load_balancer,
             service=config.service,
             naming=naming,
+            encryption=encryption,
+            log_bucket=log_bucket,
             network=network,
             security=security,
         ).outputs
@@ -67,6 +90,7 @@ class TapStack(TerraformStack):
             config=config.service,
             naming=naming,
             account=account,
+            encryption=encryption,
             network=network,
             security=security,
             database=database,
@@ -80,6 +104,7 @@ class TapStack(TerraformStack):
                 running_count=config.service.minimum_count,
                 naming=naming,
                 account=account,
+                encryption=encryption,
                 database=database,
                 load_balancer=load_balancer,
                 service=service,

@@ -93,12 +93,14 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def terraform_environ(environ: Mapping[str, str], pids: Path | None = None) -> dict[str, str]:
-    """``environ`` in which Terraform runs through the wrapper, which notes its pid in ``pids``."""
+def terraform_environ(environ: Mapping[str, str], pids: Path) -> dict[str, str]:
+    """``environ`` in which the CLI runs Terraform through the wrapper, which notes its pid."""
     theirs = environ.get("TERRAFORM_BINARY_NAME")
-    ours = {**environ, "TERRAFORM_BINARY_NAME": str(WRAPPER)}
-    if pids:
-        ours["TAP_TERRAFORM_PIDS"] = str(pids)
+    ours = {
+        **environ,
+        "TERRAFORM_BINARY_NAME": str(WRAPPER),
+        "TAP_TERRAFORM_PIDS": str(pids),
+    }
     if theirs and theirs != str(WRAPPER):
         ours["TAP_TERRAFORM"] = theirs
     return ours

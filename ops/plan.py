@@ -12,9 +12,9 @@ from typing import Any
 
 from lib.config.selection import select
 from lib.errors import TapError
-from ops import guard, terraform
-from ops.cdktf_cli import cli_environ, stack_ids
-from ops.terraform import CHANGES, PLAN, Terraform
+from ops import guard, planned
+from ops.cdktf_cli import stack_ids
+from ops.planned import Planned
 
 READABLE = "plan.md"
 READABLE_MAX = 10_000  # characters; six blocks fit in a comment on GitHub, which takes 65,536
@@ -38,9 +38,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
-    """Plan each stack; 1 when Terraform fails, the guard refuses, or there is drift.
+    """Plan each stack; 1 when the guard refuses, or there is drift.
 
-    Raises ``TapError`` for bad input, before anything is asked.
+    Raises ``TapError`` for bad input, before anything is asked, and where Terraform fails.
     """
     _no_more(rest, "plan")
     settings, selected = select(environ)
@@ -51,53 +51,41 @@ def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str,
         )
     code = 0
     for entry in selected:
-        stack = Terraform.synthesized(entry, cli_environ(environ))
-        if failed := stack.run("init"):
-            return failed
-        if (options.drift or options.running_image) and (
-            image := running_image(json.loads(stack.output("show", "-json")))
-        ):
-            told = {**environ, "CONTAINER_IMAGE": image}
-            Terraform.synthesized(entry, cli_environ(told), anew=False)
-        changed = stack.plan()
-        if changed not in (0, CHANGES):
-            return changed
+        stack = Planned.synthesized(entry, environ)
+        stack.init()
+        if (options.drift or options.running_image) and (image := running_image(stack.state())):
+            Planned.synthesized(entry, {**environ, "CONTAINER_IMAGE": image}, anew=False)
+        changed = stack.plan(shown=True)
         plan, verdict = stack.planned(), ""
         if options.drift:
             verdict = f"drift: {stack.stack}: {'AWS is not as planned' if changed else 'none'}"
-            code = int(bool(changed)) or code
+            code = int(changed) or code
         else:
             judged = guard.judged(plan, options.allow)
             verdict = f"guard: {stack.stack}: {judged}"
             code = int(bool(judged.refused)) or code
         print(verdict)
-        readable = stack.output("show", "-no-color", PLAN)
-        text = as_markdown(stack.stack, verdict, readable)
+        text = as_markdown(stack.stack, verdict, stack.readable())
         (stack.folder / READABLE).write_text(text, encoding="utf-8")
     return code
 
 
 def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
-    """Apply the plan of each stack, once the guard has seen all of them; 1 when one fails.
+    """Apply the plan of each stack, once the guard has seen all of them; 1 when it refuses.
 
-    Raises ``TapError`` for bad input and where there is no plan.
+    Raises ``TapError`` for bad input, where there is no plan, and where Terraform fails.
     """
     _no_more(rest, "apply")
-    stacks = [
-        Terraform(terraform.PLANS / stack, cli_environ(environ))
-        for stack in stack_ids(*select(environ))
-    ]
+    stacks = [Planned(planned.PLANS / stack, environ) for stack in stack_ids(*select(environ))]
     for stack in stacks:
-        if not (stack.folder / PLAN).exists():
+        if not stack.exists:
             raise TapError(f"there is no plan of {stack.stack}", hint="make one with ops plan")
     for stack in stacks:
-        if failed := stack.run("init", "-lockfile=readonly", quiet=True):
-            return failed
+        stack.init("-lockfile=readonly")
     if refused := guard.told([(stack.stack, stack.planned()) for stack in stacks], options.allow):
         return refused
     for stack in stacks:
-        if failed := stack.run("apply", PLAN):
-            return failed
+        stack.apply()
     return 0
 
 

@@ -29,15 +29,12 @@ class Progress:
     def __init__(self, name: str) -> None:
         self.name = name
         self.total = 0
-        self.done: set[str] = set()
-        self.at_work: dict[str, None] = {}  # in the order in which they were begun
-        self._offset = 0
-        self._text = ""
-        self._started = time.monotonic()
+        self.start()
 
     def start(self) -> None:
         """Another run of the CLI begins."""
-        self.done, self.at_work = set(), {}
+        self.done: set[str] = set()
+        self.at_work: dict[str, None] = {}  # in the order in which they were begun
         self._offset, self._text = 0, ""
         self._started = time.monotonic()
 

@@ -269,7 +269,7 @@ class Sandbox:
         """What a person needs to know after a failed step."""
         for site in self.sites.values():
             for call in dict.fromkeys(map(str, site.emulator.errors())):
-                yield f"sandbox: {site.name}: the emulator has no {call}"
+                yield f"sandbox: {site.name}: the emulator could not answer {call}"
             yield from (f"sandbox: {site.name}: {line}" for line in site.progress.errors())
 
 

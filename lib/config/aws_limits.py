@@ -61,6 +61,9 @@ TAG_VALUE_PATTERN: Final = r"[\w .:/=+@-]{1,256}"  # letters of any script; empt
 VPC_PREFIX_MIN: Final = 16  # bits: the largest VPC
 VPC_PREFIX_MAX: Final = 28  # bits: the smallest VPC
 
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html
+ZONE_LETTER_PATTERN: Final = "[a-z]"  # after the region's name: us-east-1a
+
 # https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 SUBNET_RESERVED_ADDRESSES: Final = 5  # addresses that AWS keeps in each subnet
 
@@ -189,6 +192,21 @@ POSTGRES_END_OF_STANDARD_SUPPORT: Final = MappingProxyType(
     }
 )
 
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.pgaudit.reference.html
+PGAUDIT_CLASSES: Final = ("all", "ddl", "function", "misc", "read", "role", "write")
+
+# --- WAF, KMS --------------------------------------------------------------------------------
+
+# https://docs.aws.amazon.com/waf/latest/APIReference/API_RateBasedStatement.html
+WAF_RATE_LIMIT_MIN: Final = 10  # requests in the time of evaluation
+WAF_RATE_LIMIT_MAX: Final = 2_000_000_000  # requests in the time of evaluation
+# https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html
+WAF_LOG_GROUP_PREFIX: Final = "aws-waf-logs-"
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+KMS_DELETION_DAYS_MIN: Final = 7  # days
+KMS_DELETION_DAYS_MAX: Final = 30  # days
+
 # --- CloudWatch Logs -------------------------------------------------------------------------
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -235,6 +253,10 @@ SNS_TOPIC_NAME_MAX: Final = 256
 CLOUDWATCH_ALARM_NAME_MAX: Final = 255
 # https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
 SCALING_POLICY_NAME_MAX: Final = 256
+# https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html
+WEB_ACL_NAME_MAX: Final = 128
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
+KMS_ALIAS_MAX: Final = 256  # with alias/ before it
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
 LOG_GROUP_NAME_MAX: Final = 512
 # With the ARN that precedes it; 1011 in all.

@@ -62,14 +62,17 @@ class NetworkConfig:
     """The VPC.
 
     ``cidr`` (IPv4, as text: a slip in it is then a named problem, not a traceback at import) is
-    cut into equal subnets, public ones first. ``flow_logs`` records accepted and rejected traffic
-    in CloudWatch Logs for ``flow_log_retention_days`` ($0.50 a GB).
+    cut into equal subnets, public ones first. ``zones`` are the letters of its zones: named, so
+    that no subnet moves when AWS opens or closes one. ``flow_logs`` records accepted and rejected
+    traffic in CloudWatch Logs ($0.50 a GB) and keeps it for ``flow_log_retention_days`` ($0.03 a GB
+    and month).
     """
 
     cidr: str
     nat: NatMode
+    zones: tuple[str, ...] = ("a", "b", "c")
     flow_logs: bool = True
-    flow_log_retention_days: int = 30
+    flow_log_retention_days: int = 365
 
     @property
     def public_subnets(self) -> tuple[IPv4Network, ...]:
@@ -102,9 +105,14 @@ class DatabaseConfig:
     """The RDS for PostgreSQL instance.
 
     ``engine_version`` is a major version: AWS chooses and patches the minor one.
-    ``monitoring_interval_seconds`` 0 turns enhanced monitoring off. ``password_version`` counts
-    up when a given ``DB_PASSWORD`` changes: Terraform cannot see a write-only value change.
-    ``extended_support`` is chosen when the instance is made: RDS does not change it afterwards.
+    ``multi_az`` keeps a standby in another zone, and doubles the cost of instance and storage.
+    ``monitoring_interval_seconds`` 0 turns enhanced monitoring off; 60 cost some $0.30 a month.
+    ``performance_insights`` are free for the seven days that they are kept. ``audited_statements``
+    are the classes of statements that pgAudit logs ($0.50 a GB), without the passwords in them; none
+    turns it off, and all of it is logged once the database has ``CREATE EXTENSION pgaudit``.
+    ``password_version`` counts up when a given ``DB_PASSWORD`` changes: Terraform cannot see a
+    write-only value change. ``extended_support`` is chosen when the instance is made: RDS does not
+    change it afterwards.
     Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
     """
 
@@ -119,10 +127,11 @@ class DatabaseConfig:
     port: int = 5432
     backup_window: str = "03:00-04:00"
     maintenance_window: str = "sun:04:30-sun:05:30"
-    monitoring_interval_seconds: int = 0
-    performance_insights: bool = False
+    monitoring_interval_seconds: int = 60
+    performance_insights: bool = True
+    audited_statements: tuple[str, ...] = ("ddl", "role")
     log_exports: tuple[str, ...] = ("postgresql", "upgrade")
-    log_retention_days: int = 30
+    log_retention_days: int = 365
     deletion_protection: bool = True
     final_snapshot: bool = True
     extended_support: bool = False
@@ -158,6 +167,7 @@ class ServiceConfig:
     The default image answers on any path below its empty document root: it shows that the
     environment works, until a team puts its own image in. ``command`` None keeps the image's own.
     ``environment`` is for what isn't secret; the database's address and secret are added to it.
+    ``container_insights`` cost some $10 a month, in metrics of the cluster, the service and tasks.
     """
 
     cpu_units: int
@@ -178,7 +188,7 @@ class ServiceConfig:
     health_check_grace_seconds: int = 60
     autoscaling: AutoscalingConfig | None = None
     container_insights: bool = False
-    log_retention_days: int = 30
+    log_retention_days: int = 365
 
     @property
     def minimum_count(self) -> int:
@@ -187,17 +197,32 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WafConfig:
+    """A web application firewall: AWS's managed rules, and a limit to what one address may ask for.
+
+    $10 a month ($5, and $1 for each of five rules), $0.60 for a million requests, and $0.50 for a GB
+    of logs, which have what it blocked or counted. ``block=False`` only counts: a way to see what
+    would be blocked before it is.
+    """
+
+    block: bool = True
+    requests_per_address: int = 2000  # in five minutes
+    log_retention_days: int = 365
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadBalancerConfig:
     """The Application Load Balancer.
 
     With ``certificate_arn`` it serves HTTPS and redirects HTTP to it; without, plain HTTP, which
-    production refuses unless ``allow_plain_http`` says so.
+    production refuses unless ``allow_plain_http`` says so. A certificate of ACM's costs nothing.
     """
 
     certificate_arn: str | None = None
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-2021-06"
     allow_plain_http: bool = False
     allowed_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    waf: WafConfig | None = WafConfig()
     idle_timeout_seconds: int = 60
     deregistration_delay_seconds: int = 30
     deletion_protection: bool = True
@@ -213,6 +238,33 @@ class StateConfig:
     backend: StateBackend = StateBackend.S3
     lock: StateLock = StateLock.LOCKFILE
     noncurrent_version_days: int = 90
+    deletable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncryptionConfig:
+    """Whose keys encrypt; everything that can be encrypted is, either way.
+
+    ``customer_key`` makes a KMS key of the environment's own, for its logs, its alarms' topic, its
+    lock table, Performance Insights and a given password: $1 a month, another $1 after each of its
+    first two yearly rotations, and $0.03 for 10,000 uses. Without, AWS's own keys do it for nothing.
+    What has to outlive the environment (the state, the database's last snapshot) is never encrypted
+    with it: once deleted, after ``deletion_days``, it takes all that it encrypted along.
+    """
+
+    customer_key: bool = True
+    deletion_days: int = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessLogsConfig:
+    """A bucket with a line for each request to the load balancer, and to the state's bucket.
+
+    $0.023 a GB and month, kept for ``retention_days``. ``deletable`` lets Terraform empty and delete
+    it with the environment.
+    """
+
+    retention_days: int = 365
     deletable: bool = False
 
 
@@ -249,6 +301,8 @@ class EnvironmentConfig:
     load_balancer: LoadBalancerConfig
     state: StateConfig
     alarms: AlarmsConfig | None
+    encryption: EncryptionConfig = EncryptionConfig()
+    access_logs: AccessLogsConfig | None = AccessLogsConfig()
     production: bool = False
     owner: str = "platform"
     account_id: str | None = None
@@ -270,7 +324,7 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
     EnvironmentConfig(
         name="dev",
         region="us-east-1",
-        network=NetworkConfig(cidr="10.0.0.0/16", nat=NatMode.NONE, flow_logs=False),
+        network=NetworkConfig(cidr="10.0.0.0/16", nat=NatMode.NONE, flow_log_retention_days=7),
         database=DatabaseConfig(
             engine_version="14",
             instance_class="db.t3.micro",
@@ -287,9 +341,11 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             subnets=SubnetTier.PUBLIC,
             log_retention_days=7,
         ),
-        load_balancer=LoadBalancerConfig(deletion_protection=False),
+        load_balancer=LoadBalancerConfig(waf=None, deletion_protection=False),
         state=StateConfig(deletable=True),
         alarms=None,
+        encryption=EncryptionConfig(customer_key=False),
+        access_logs=AccessLogsConfig(retention_days=7, deletable=True),
     ),
     EnvironmentConfig(
         name="staging",
@@ -308,16 +364,19 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             memory_mib=1024,
             desired_count=2,
             subnets=SubnetTier.PRIVATE,
+            container_insights=True,
         ),
-        load_balancer=LoadBalancerConfig(deletion_protection=False),
+        load_balancer=LoadBalancerConfig(waf=None, deletion_protection=False),
         state=StateConfig(deletable=True),
         alarms=AlarmsConfig(),
+        encryption=EncryptionConfig(deletion_days=7),
+        access_logs=AccessLogsConfig(deletable=True),
     ),
     EnvironmentConfig(
         name="prod",
         region="us-east-1",
         production=True,
-        network=NetworkConfig(cidr="10.2.0.0/16", nat=NatMode.PER_AZ, flow_log_retention_days=365),
+        network=NetworkConfig(cidr="10.2.0.0/16", nat=NatMode.PER_AZ),
         database=DatabaseConfig(
             engine_version="14",
             instance_class="db.t3.medium",
@@ -325,9 +384,6 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             backup_days=7,
             storage_gib=50,
             max_storage_gib=500,
-            monitoring_interval_seconds=60,
-            performance_insights=True,
-            log_retention_days=365,
         ),
         service=ServiceConfig(
             cpu_units=1024,
@@ -336,7 +392,6 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             subnets=SubnetTier.PRIVATE,
             autoscaling=AutoscalingConfig(min_count=3, max_count=9),
             container_insights=True,
-            log_retention_days=365,
         ),
         # Plain HTTP until the team has a certificate: then certificate_arn, and this line goes.
         load_balancer=LoadBalancerConfig(allow_plain_http=True),

@@ -226,6 +226,17 @@ def _port(path: str, low: int, high: int) -> Rule:
     return _between(path, low, high, "for a port")
 
 
+def _each_of(path: str, allowed: Collection[str], what: str) -> Rule:
+    def check(values: tuple[str, ...]) -> Iterator[Finding]:
+        for index, value in enumerate(values):
+            if value not in allowed:
+                message, hint = f"{shown(value)} is no {what}", f"choose {', '.join(allowed)}"
+                yield Finding(message, hint, f"[{index}]")
+        yield from _repeated(values)
+
+    return Rule((path,), check)
+
+
 def _repeated(values: Sequence[str]) -> Iterator[Finding]:
     for index, value in enumerate(values):
         if value in values[:index]:
@@ -337,9 +348,21 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
         )
 
 
+def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
+    if len(zones) != ZONES:
+        yield Finding(f"{len(zones)} zones, not {ZONES}", f"name {ZONES}, such as a, b and c")
+    for index, letter in enumerate(zones):
+        if not re.fullmatch(aws_limits.ZONE_LETTER_PATTERN, letter):
+            yield Finding(
+                f"{shown(letter)} is not a zone's letter", "write a for us-east-1a", f"[{index}]"
+            )
+    yield from _repeated(zones)
+
+
 _NETWORK_RULES = (
     Rule(("network.cidr",), _cidr),
     Rule(("network.cidr",), _vpc_size),
+    Rule(("network.zones",), _zones),
     _log_retention("network.flow_log_retention_days"),
 )
 
@@ -399,18 +422,6 @@ def _database_name(name: str) -> Iterator[Finding]:
         name.lower() in aws_limits.RDS_RESERVED_DATABASE_NAMES | aws_limits.POSTGRES_RESERVED_WORDS
     ):
         yield Finding(f"{shown(name)} is reserved", "choose another, such as app")
-
-
-def _log_exports(exports: tuple[str, ...]) -> Iterator[Finding]:
-    known = aws_limits.RDS_POSTGRES_LOG_EXPORTS
-    for index, export in enumerate(exports):
-        if export not in known:
-            yield Finding(
-                f"{shown(export)} is no log of PostgreSQL",
-                f"choose {', '.join(known)}",
-                f"[{index}]",
-            )
-    yield from _repeated(exports)
 
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -526,7 +537,10 @@ _DATABASE_RULES = (
         aws_limits.RDS_MONITORING_INTERVALS,
         "interval of enhanced monitoring, in seconds",
     ),
-    Rule(("database.log_exports",), _log_exports),
+    _each_of("database.log_exports", aws_limits.RDS_POSTGRES_LOG_EXPORTS, "log of PostgreSQL"),
+    _each_of(
+        "database.audited_statements", aws_limits.PGAUDIT_CLASSES, "class of statements of pgAudit"
+    ),
     _log_retention("database.log_retention_days"),
     _production_wants(
         "database.deletion_protection", True, "one wrong plan must not delete the data"
@@ -624,6 +638,11 @@ def _command(command: tuple[str, ...] | None) -> Iterator[Finding]:
         yield Finding("the command is empty", "write None to keep the image's own")
 
 
+def _production_user(user: str) -> Iterator[Finding]:
+    if user.partition(":")[0] in ("0", "root"):
+        yield Finding("production runs no container as root", "write a uid, such as 65534")
+
+
 _SECRET_WORDS = ("APIKEY", "CREDENTIAL", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
 # Last words of a name that only says something about a secret.
 _HARMLESS_WORDS = frozenset(
@@ -649,6 +668,11 @@ def _names_a_secret(name: str) -> bool:
     return key or any(word.endswith(_SECRET_WORDS) for word in words)
 
 
+def holds_a_secret(name: str, value: str) -> bool:
+    """Whether an environment variable looks like one that holds a secret."""
+    return _names_a_secret(name) or _SECRET_VALUE.search(value) is not None
+
+
 def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, value in environment.items():
         at = f"[{shown(name)}]"
@@ -660,7 +684,7 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
             )
         elif name in TASK_VARIABLES:
             yield Finding("TAP sets this one itself, from the database", "drop it", at)
-        elif _names_a_secret(name) or _SECRET_VALUE.search(value):
+        elif holds_a_secret(name, value):
             # The value is not shown: it may be the secret.
             yield Finding(
                 "looks like a secret, and would be readable in the state and the console",
@@ -730,6 +754,7 @@ _SERVICE_RULES = (
         "a user",
         "write user, uid, user:group or uid:gid",
     ),
+    Rule(("service.user",), _production_user, production_only=True),
     Rule(("service.environment",), _environment_variables),
     _matches(
         "service.health_check.path",
@@ -822,6 +847,13 @@ _LOAD_BALANCER_RULES = (
     ),
     Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs),
     _between(
+        "load_balancer.waf.requests_per_address",
+        aws_limits.WAF_RATE_LIMIT_MIN,
+        aws_limits.WAF_RATE_LIMIT_MAX,
+        "requests",
+    ),
+    _log_retention("load_balancer.waf.log_retention_days"),
+    _between(
         "load_balancer.idle_timeout_seconds",
         aws_limits.ALB_IDLE_TIMEOUT_MIN,
         aws_limits.ALB_IDLE_TIMEOUT_MAX,
@@ -839,11 +871,28 @@ _LOAD_BALANCER_RULES = (
 )
 
 
-# --- state and alarms ------------------------------------------------------------------------
+# --- state, encryption, access logs and alarms -----------------------------------------------
 
 _STATE_RULES = (
     _between("state.noncurrent_version_days", 1, aws_limits.INTEGER_MAX, "days"),
     _production_wants("state.deletable", False, "without its state nothing can be changed"),
+)
+
+
+_ENCRYPTION_RULES = (
+    _between(
+        "encryption.deletion_days",
+        aws_limits.KMS_DELETION_DAYS_MIN,
+        aws_limits.KMS_DELETION_DAYS_MAX,
+        "days",
+    ),
+)
+
+_ACCESS_LOG_RULES = (
+    _between("access_logs.retention_days", 1, aws_limits.INTEGER_MAX, "days"),
+    _production_wants(
+        "access_logs.deletable", False, "who asked for what is looked at after an incident"
+    ),
 )
 
 
@@ -886,6 +935,8 @@ RULES: tuple[Rule, ...] = (
     *_SERVICE_RULES,
     *_LOAD_BALANCER_RULES,
     *_STATE_RULES,
+    *_ENCRYPTION_RULES,
+    *_ACCESS_LOG_RULES,
     *_ALARM_RULES,
 )
 

@@ -1,6 +1,6 @@
 """The Application Load Balancer: HTTPS with a certificate, plain HTTP without.
 
-Leaves out DNS records, WAF and access logs.
+Leaves out DNS records.
 
 Rules: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
 """
@@ -8,7 +8,7 @@ Rules: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/intro
 import hashlib
 
 from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.lb import Lb
+from cdktf_cdktf_provider_aws.lb import Lb, LbAccessLogs
 from cdktf_cdktf_provider_aws.lb_listener import (
     LbListener,
     LbListenerDefaultAction,
@@ -19,9 +19,20 @@ from constructs import Construct
 
 from lib.config import aws_limits
 from lib.config.environment_config import LoadBalancerConfig, ServiceConfig
+from lib.modules.log_bucket import LOAD_BALANCER_PREFIX
 from lib.modules.naming import NamingModule
-from lib.modules.outputs import LoadBalancerOutputs, SecurityGroupOutputs, VpcOutputs
+from lib.modules.outputs import (
+    EncryptionOutputs,
+    LoadBalancerOutputs,
+    LogBucketOutputs,
+    SecurityGroupOutputs,
+    VpcOutputs,
+)
 from lib.modules.security_groups import HTTP, HTTPS
+from lib.modules.waf import WafModule
+from lib.modules.waivers import waive
+
+NO_CERTIFICATE = "there is no certificate yet: name one in load_balancer.certificate_arn"
 
 
 class AlbModule(Construct):
@@ -35,6 +46,8 @@ class AlbModule(Construct):
         config: LoadBalancerConfig,
         service: ServiceConfig,
         naming: NamingModule,
+        encryption: EncryptionOutputs,
+        log_bucket: LogBucketOutputs,
         network: VpcOutputs,
         security: SecurityGroupOutputs,
     ) -> None:
@@ -51,10 +64,27 @@ class AlbModule(Construct):
             idle_timeout=config.idle_timeout_seconds,
             drop_invalid_header_fields=True,
             enable_deletion_protection=config.deletion_protection,
+            access_logs=(
+                LbAccessLogs(
+                    enabled=True, bucket=log_bucket.bucket_name, prefix=LOAD_BALANCER_PREFIX
+                )
+                if log_bucket.bucket_name
+                else None
+            ),
             tags={"Name": name},
-            # Reachable as soon as it exists.
-            depends_on=list(network.internet_access),
+            # Reachable as soon as it exists; it tries to write to its bucket at once.
+            depends_on=[*network.internet_access, *log_bucket.writable],
         )
+        if config.waf:
+            WafModule(
+                self,
+                "waf",
+                config=config.waf,
+                load_balancer_arn=balancer.arn,
+                naming=naming,
+                encryption=encryption,
+            )
+        self._waivers(config, balancer, log_bucket)
         target_group = self._target_group(config, service, naming, network)
         forward = LbListenerDefaultAction(type="forward", target_group_arn=target_group.arn)
         if config.certificate_arn:
@@ -92,6 +122,7 @@ class AlbModule(Construct):
                 protocol="HTTP",
                 default_action=[forward],
             )
+            waive(listener, "CKV_AWS_2", "CKV_AWS_103", reason=NO_CERTIFICATE, cost="nothing")
         scheme = "https" if config.certificate_arn else "http"
         self.outputs = LoadBalancerOutputs(
             dns_name=balancer.dns_name,
@@ -100,6 +131,39 @@ class AlbModule(Construct):
             target_group_arn=target_group.arn,
             target_group_arn_suffix=target_group.arn_suffix,
             listener=listener,
+        )
+
+    def _waivers(
+        self, config: LoadBalancerConfig, balancer: Lb, log_bucket: LogBucketOutputs
+    ) -> None:
+        waive(
+            balancer,
+            "CKV2_AWS_20",
+            reason=NO_CERTIFICATE,
+            cost="nothing",
+            when=config.certificate_arn is None,
+        )
+        waive(
+            balancer,
+            "CKV2_AWS_28",
+            reason="holds no data of customers; the firewall is for production",
+            cost="$10, and $0.60 for a million requests",
+            when=config.waf is None,
+        )
+        waive(
+            balancer,
+            "CKV_AWS_91",
+            "AwsSolutions-ELB2",
+            reason="nobody would look at them",
+            cost="$0.023 a GB",
+            when=log_bucket.bucket_name is None,
+        )
+        waive(
+            balancer,
+            "CKV_AWS_150",
+            reason="goes with its environment, which is made to be thrown away",
+            cost="nothing",
+            when=not config.deletion_protection,
         )
 
     def _target_group(
@@ -119,7 +183,7 @@ class AlbModule(Construct):
         digest = hashlib.sha256(fixed.encode()).hexdigest()[:6]
         name = naming.generate_simple_name(f"tg{digest}", limit=aws_limits.TARGET_GROUP_NAME_MAX)
         check = service.health_check
-        return LbTargetGroup(
+        group = LbTargetGroup(
             self,
             "target_group",
             name=name,
@@ -139,3 +203,11 @@ class AlbModule(Construct):
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             tags={"Name": name},
         )
+        waive(
+            group,
+            "CKV_AWS_378",
+            reason=NO_CERTIFICATE,
+            cost="nothing",
+            when=config.certificate_arn is None,
+        )
+        return group

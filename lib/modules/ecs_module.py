@@ -20,7 +20,6 @@ from cdktf_cdktf_provider_aws.appautoscaling_policy import (
     AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification as Metric,
 )
 from cdktf_cdktf_provider_aws.appautoscaling_target import AppautoscalingTarget
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.ecs_cluster import EcsCluster, EcsClusterSetting
 from cdktf_cdktf_provider_aws.ecs_service import (
     EcsService,
@@ -39,15 +38,18 @@ from constructs import Construct
 from lib.config import aws_limits
 from lib.config.environment_config import AutoscalingConfig, ServiceConfig, SubnetTier
 from lib.modules.iam import allow, assume_role_policy, policy_document
+from lib.modules.log_group import LOG_STREAMS, log_group
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
     AccountOutputs,
     DatabaseOutputs,
+    EncryptionOutputs,
     LoadBalancerOutputs,
     SecurityGroupOutputs,
     ServiceOutputs,
     VpcOutputs,
 )
+from lib.modules.waivers import waive
 
 CONTAINER = "app"
 ECR_IMAGE = re.compile(
@@ -66,6 +68,7 @@ class EcsModule(Construct):
         config: ServiceConfig,
         naming: NamingModule,
         account: AccountOutputs,
+        encryption: EncryptionOutputs,
         network: VpcOutputs,
         security: SecurityGroupOutputs,
         database: DatabaseOutputs,
@@ -76,19 +79,30 @@ class EcsModule(Construct):
         self._naming = naming
         self._account = account
         self._database = database
-        self._logs = CloudwatchLogGroup(
+        self._logs = log_group(
             self,
             "log_group",
             name=naming.log_group("service"),
-            retention_in_days=config.log_retention_days,
+            retention_days=config.log_retention_days,
+            encryption=encryption,
         )
         cluster = self._cluster()
-        secret = allow("secretsmanager:GetSecretValue", on=database.secret_arn)
+        secret = [allow("secretsmanager:GetSecretValue", on=database.secret_arn)]
+        if database.secret_key_arn:
+            secret.append(allow("kms:Decrypt", on=database.secret_key_arn))
         write_logs = allow("logs:CreateLogStream", "logs:PutLogEvents", on=f"{self._logs.arn}:*")
         # What ECS may do to start a task, and what the program in it may do.
-        execution, may_start = self._role("execution", write_logs, secret, *self._image_pull())
-        program, may_run = self._role("task", secret)
+        execution, may_start = self._role("execution", write_logs, *secret, *self._image_pull())
+        program, may_run = self._role("task", *secret)
+        for resource in (execution, may_start):
+            waive(resource, "AwsSolutions-IAM5", reason=LOG_STREAMS, cost="cannot be had")
         task = self._task_definition(execution, program)
+        waive(
+            task,
+            "AwsSolutions-ECS2",
+            reason="names and addresses, no secret: those are handed over by their ARN",
+            cost="nothing",
+        )
         name = naming.generate_simple_name("service", limit=aws_limits.ECS_SERVICE_NAME_MAX)
         service = EcsService(
             self,
@@ -97,7 +111,7 @@ class EcsModule(Construct):
             cluster=cluster.arn,
             task_definition=task.arn,
             launch_type="FARGATE",
-            platform_version="1.4.0",
+            platform_version="LATEST",
             desired_count=config.desired_count,
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
@@ -143,6 +157,13 @@ class EcsModule(Construct):
         )
         if config.autoscaling:
             self._autoscaling(config.autoscaling, cluster, service)
+        waive(
+            service,
+            "CKV_AWS_333",
+            reason="without NAT a public address is the way to the image; only the load balancer is let in",
+            cost="$33 for a NAT gateway",
+            when=config.subnets is SubnetTier.PUBLIC,
+        )
         self.outputs = ServiceOutputs(
             cluster_name=cluster.name,
             service_name=service.name,
@@ -153,13 +174,22 @@ class EcsModule(Construct):
     def _cluster(self) -> EcsCluster:
         insights = "enabled" if self._config.container_insights else "disabled"
         name = self._naming.generate_simple_name("cluster", limit=aws_limits.ECS_CLUSTER_NAME_MAX)
-        return EcsCluster(
+        cluster = EcsCluster(
             self,
             "cluster",
             name=name,
             setting=[EcsClusterSetting(name="containerInsights", value=insights)],
             tags={"Name": name},
         )
+        waive(
+            cluster,
+            "CKV_AWS_65",
+            "AwsSolutions-ECS4",
+            reason="its service's metrics and logs say enough",
+            cost="$10",
+            when=not self._config.container_insights,
+        )
+        return cluster
 
     def _network(
         self, network: VpcOutputs, security: SecurityGroupOutputs

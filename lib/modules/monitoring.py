@@ -1,7 +1,7 @@
 """CloudWatch alarms on the service, its load balancer and its database, sent to one SNS topic.
 
-Each alarm also says when it is over. The topic isn't encrypted: alarms cannot be sent to one that
-is, without a key of its own
+Each alarm also says when it is over. Without a key of the environment's own the topic isn't
+encrypted: alarms cannot be sent to one that is with a key of AWS's
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 
 Metrics:
@@ -24,10 +24,12 @@ from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
     AccountOutputs,
     DatabaseOutputs,
+    EncryptionOutputs,
     LoadBalancerOutputs,
     MonitoringOutputs,
     ServiceOutputs,
 )
+from lib.modules.waivers import waive
 
 GIB = 2**30  # bytes
 
@@ -63,6 +65,7 @@ class MonitoringModule(Construct):
         running_count: int,
         naming: NamingModule,
         account: AccountOutputs,
+        encryption: EncryptionOutputs,
         database: DatabaseOutputs,
         load_balancer: LoadBalancerOutputs,
         service: ServiceOutputs,
@@ -73,6 +76,14 @@ class MonitoringModule(Construct):
             self,
             "topic",
             name=naming.generate_simple_name("alarms", limit=aws_limits.SNS_TOPIC_NAME_MAX),
+            kms_master_key_id=encryption.key_arn,
+        )
+        waive(
+            self._topic,
+            "CKV_AWS_26",
+            reason="alarms reach no topic under a key of AWS's, and this environment has none of its own",
+            cost="$1 for the environment's key",
+            when=encryption.key_arn is None,
         )
         SnsTopicPolicy(
             self,

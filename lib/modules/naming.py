@@ -63,12 +63,12 @@ class NamingModule:
     @property
     def state_bucket(self) -> str:
         """``{env}-{region}-tfstate-{suffix}``, then the account id where it is known."""
-        return self._name(
-            "tfstate",
-            region=self.region,
-            account_id=self.account_id,
-            limit=aws_limits.BUCKET_NAME_MAX,
-        )
+        return self._bucket("tfstate")
+
+    @property
+    def log_bucket(self) -> str:
+        """``{env}-{region}-accesslogs-{suffix}``, then the account id where it is known."""
+        return self._bucket("accesslogs")
 
     @property
     def stack_id(self) -> str:
@@ -84,6 +84,10 @@ class NamingModule:
     def log_group(self, what: str) -> str:
         """``/tap/{env}/{suffix}/{what}``. Raises ``NamingError``."""
         return self._path(what, limit=aws_limits.LOG_GROUP_NAME_MAX)
+
+    def _bucket(self, word: str) -> str:
+        limit = aws_limits.BUCKET_NAME_MAX
+        return self._name(word, region=self.region, account_id=self.account_id, limit=limit)
 
     def _path(self, *words: str, limit: int) -> str:
         for word in words:

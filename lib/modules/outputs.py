@@ -20,6 +20,21 @@ class AccountOutputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EncryptionOutputs:
+    """The environment's own key; None where AWS's keys encrypt."""
+
+    key_arn: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogBucketOutputs:
+    """The bucket for access logs; None where none are kept."""
+
+    bucket_name: str | None
+    writable: tuple[ITerraformDependable, ...]  # what a log needs in place before it is written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StateBackendOutputs:
     """The bucket and the lock table for Terraform's state."""
 
@@ -53,7 +68,8 @@ class SecurityGroupOutputs:
 class DatabaseOutputs:
     """The database, reachable from the service's security group on ``port``.
 
-    ``secret_arn`` is a Secrets Manager secret with the JSON keys ``username`` and ``password``.
+    ``secret_arn`` is a Secrets Manager secret with the JSON keys ``username`` and ``password``;
+    ``secret_key_arn`` the key that reading it takes, None for AWS's own.
     """
 
     identifier: str
@@ -61,6 +77,7 @@ class DatabaseOutputs:
     port: int  # plain number, from config
     database_name: str  # plain text, from config
     secret_arn: str
+    secret_key_arn: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

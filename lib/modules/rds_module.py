@@ -8,7 +8,6 @@ Rules: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.ht
 """
 
 from cdktf import Fn, TerraformResourceLifecycle, TerraformVariable
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.db_instance import DbInstance
 from cdktf_cdktf_provider_aws.db_parameter_group import (
     DbParameterGroup,
@@ -24,21 +23,31 @@ from constructs import Construct
 from lib.config import aws_limits
 from lib.config.environment_config import DatabaseConfig
 from lib.modules.iam import assume_role_policy
+from lib.modules.log_group import log_group
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
     AccountOutputs,
     DatabaseOutputs,
+    EncryptionOutputs,
     SecurityGroupOutputs,
     VpcOutputs,
 )
+from lib.modules.waivers import waive
 
 PASSWORD_VARIABLE = "db_password"
+
+DEFAULT_PORT = 5432
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appearance.PostgreSQL.CommonDBATasks.Parameters.html
 PARAMETERS = {
     "rds.force_ssl": "1",
-    "log_statement": "ddl",
+    # PostgreSQL's own log of statements has the passwords that CREATE and ALTER ROLE set; pgAudit
+    # leaves them out:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.Query_Logging.html
+    "log_statement": "none",
     "log_min_duration_statement": "1000",  # milliseconds: the slow ones
+    "log_connections": "1",
+    "log_disconnections": "1",
 }
 
 
@@ -53,12 +62,14 @@ class RdsModule(Construct):
         config: DatabaseConfig,
         naming: NamingModule,
         account: AccountOutputs,
+        encryption: EncryptionOutputs,
         network: VpcOutputs,
         security: SecurityGroupOutputs,
         password_given: bool,
     ) -> None:
         super().__init__(scope, id_)
         self._naming = naming
+        self._key_arn = encryption.key_arn
         identifier = naming.generate_simple_name("db", limit=aws_limits.RDS_IDENTIFIER_MAX)
         subnets = DbSubnetGroup(
             self,
@@ -70,11 +81,12 @@ class RdsModule(Construct):
         )
         # RDS makes these itself otherwise, and keeps what is in them forever.
         log_groups = [
-            CloudwatchLogGroup(
+            log_group(
                 self,
                 f"{export}_log_group".replace("-", "_"),
                 name=f"/aws/rds/instance/{identifier}/{export}",
-                retention_in_days=config.log_retention_days,
+                retention_days=config.log_retention_days,
+                encryption=encryption,
             )
             for export in config.log_exports
         ]
@@ -109,7 +121,7 @@ class RdsModule(Construct):
             publicly_accessible=False,
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[security.database_id],
-            parameter_group_name=self._parameters(config.engine_version),
+            parameter_group_name=self._parameters(config),
             enabled_cloudwatch_logs_exports=list(config.log_exports),
             monitoring_interval=config.monitoring_interval_seconds,
             monitoring_role_arn=(
@@ -118,6 +130,7 @@ class RdsModule(Construct):
             performance_insights_enabled=config.performance_insights,
             # Seven days are free of charge.
             performance_insights_retention_period=7 if config.performance_insights else None,
+            performance_insights_kms_key_id=self._key_arn if config.performance_insights else None,
             backup_retention_period=config.backup_days,
             backup_window=config.backup_window,
             maintenance_window=config.maintenance_window,
@@ -132,7 +145,13 @@ class RdsModule(Construct):
                 else None
             ),
             lifecycle=TerraformResourceLifecycle(
-                ignore_changes=["final_snapshot_identifier"] if config.final_snapshot else None,
+                # RDS takes the choice of extended support only when it makes an instance; the
+                # provider plans it again and again:
+                # https://github.com/hashicorp/terraform-provider-aws/issues/40870
+                ignore_changes=[
+                    "engine_lifecycle_support",
+                    *(["final_snapshot_identifier"] if config.final_snapshot else []),
+                ],
                 # RDS would refuse as well, half-way through: here the plan does.
                 prevent_destroy=config.deletion_protection,
             ),
@@ -149,10 +168,74 @@ class RdsModule(Construct):
                 if password
                 else database.master_user_secret.get(0).secret_arn
             ),
+            secret_key_arn=self._key_arn if password else None,
+        )
+        self._waivers(config, database)
+
+    def _waivers(self, config: DatabaseConfig, database: DbInstance) -> None:
+        waive(
+            database,
+            "CKV_AWS_157",
+            "AwsSolutions-RDS3",
+            reason="may be down for the minutes of a restore: a standby is for production",
+            cost="the instance and its storage once more: $15 for a db.t3.micro, $29 for a db.t3.small",
+            when=not config.multi_az,
+        )
+        waive(
+            database,
+            "CKV_AWS_293",
+            "AwsSolutions-RDS10",
+            reason="goes with its environment, which is made to be thrown away",
+            cost="nothing",
+            when=not config.deletion_protection,
+        )
+        waive(
+            database,
+            "AwsSolutions-RDS11",
+            reason="a port is no secret; the service's security group alone gets in",
+            cost="nothing",
+            when=config.port == DEFAULT_PORT,
+        )
+        waive(
+            database,
+            "CKV_AWS_118",
+            reason="CloudWatch's metrics say enough",
+            cost="$0.30",
+            when=not config.monitoring_interval_seconds,
+        )
+        waive(
+            database,
+            "CKV_AWS_353",
+            reason="nobody tunes queries here",
+            cost="nothing",
+            when=not config.performance_insights,
+        )
+        waive(
+            database,
+            "CKV_AWS_354",
+            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            cost="$1 for the environment's key",
+            when=config.performance_insights and self._key_arn is None,
         )
 
-    def _parameters(self, engine_version: str) -> str:
+    def _parameters(self, config: DatabaseConfig) -> str:
         """The parameter group, one for each major version: an upgrade needs the new one first."""
+        engine_version = config.engine_version
+        parameters = [
+            DbParameterGroupParameter(name=name, value=value) for name, value in PARAMETERS.items()
+        ]
+        if config.audited_statements:
+            parameters += (
+                DbParameterGroupParameter(
+                    name="shared_preload_libraries",
+                    value="pg_stat_statements,pgaudit",
+                    # Read when the database starts; for a new one, that is before it is used.
+                    apply_method="pending-reboot",
+                ),
+                DbParameterGroupParameter(
+                    name="pgaudit.log", value=",".join(config.audited_statements)
+                ),
+            )
         return DbParameterGroup(
             self,
             "parameters",
@@ -161,10 +244,7 @@ class RdsModule(Construct):
             ),
             family=f"postgres{engine_version}",
             description="TLS only, slow statements logged",
-            parameter=[
-                DbParameterGroupParameter(name=name, value=value)
-                for name, value in PARAMETERS.items()
-            ],
+            parameter=parameters,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
 
@@ -177,7 +257,7 @@ class RdsModule(Construct):
                 "monitoring.rds.amazonaws.com", account_id=account.account_id
             ),
         )
-        IamRolePolicyAttachment(
+        attachment = IamRolePolicyAttachment(
             self,
             "monitoring_policy",
             role=role.name,
@@ -186,6 +266,13 @@ class RdsModule(Construct):
                 "AmazonRDSEnhancedMonitoringRole"
             ),
         )
+        for resource in (role, attachment):
+            waive(
+                resource,
+                "AwsSolutions-IAM4",
+                reason="RDS says that this policy is what it needs, and AWS keeps it so",
+                cost="nothing",
+            )
         return role.arn
 
     def _given_password(self) -> str:
@@ -215,6 +302,20 @@ class RdsModule(Construct):
             name_prefix=self._naming.generate_simple_name("db") + "-",
             description="Master user of the database",
             recovery_window_in_days=0 if deletable else 30,
+            kms_key_id=self._key_arn,
+        )
+        waive(
+            secret,
+            "CKV2_AWS_57",
+            reason="who gives the password rotates it; RDS rotates the one that it makes, without DB_PASSWORD",
+            cost="nothing",
+        )
+        waive(
+            secret,
+            "CKV_AWS_149",
+            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            cost="$1 for the environment's key",
+            when=self._key_arn is None,
         )
         version = SecretsmanagerSecretVersion(
             self,

@@ -20,6 +20,7 @@ from lib.config.environment_config import EnvironmentConfig
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import SecurityGroupOutputs, VpcOutputs
 from lib.modules.vpc_module import ANYWHERE
+from lib.modules.waivers import waive
 
 HTTP = 80
 HTTPS = 443
@@ -47,10 +48,17 @@ class SecurityGroupsModule(Construct):
         service = self._group("service", "service", "Service: its port from the load balancer")
         database = self._group("database", "database", "Database: PostgreSQL from the service")
 
+        waive(
+            balancer,
+            "AwsSolutions-EC23",
+            reason="open to those whom config lets in, as a public load balancer is",
+            cost="nothing",
+            when=ANYWHERE in config.load_balancer.allowed_cidrs,
+        )
         ports = [HTTP, HTTPS] if config.load_balancer.certificate_arn else [HTTP]
         for port in ports:
             for number, cidr in enumerate(config.load_balancer.allowed_cidrs):
-                VpcSecurityGroupIngressRule(
+                rule = VpcSecurityGroupIngressRule(
                     self,
                     f"load_balancer_{port}_from_{number}",
                     security_group_id=balancer.id,
@@ -59,6 +67,20 @@ class SecurityGroupsModule(Construct):
                     from_port=port,
                     to_port=port,
                     cidr_ipv4=cidr,
+                )
+                waive(
+                    rule,
+                    "CKV_AWS_260",
+                    reason="where a browser knocks first; with a certificate, it is sent on to HTTPS",
+                    cost="nothing",
+                    when=port == HTTP and cidr == ANYWHERE,
+                )
+                waive(
+                    rule,
+                    "AwsSolutions-EC23",
+                    reason="open to those whom config lets in, as a public load balancer is",
+                    cost="nothing",
+                    when=cidr == ANYWHERE,
                 )
         service_rules = [
             *self._allow(

@@ -28,6 +28,8 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
+from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
+from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
     S3BucketOwnershipControls,
     S3BucketOwnershipControlsRule,
@@ -48,8 +50,10 @@ from constructs import Construct
 from lib.config import aws_limits
 from lib.config.environment_config import EnvironmentConfig, StateBackend, StateConfig, StateLock
 from lib.modules.iam import policy_document
+from lib.modules.log_bucket import STATE_PREFIX
 from lib.modules.naming import NamingModule
-from lib.modules.outputs import StateBackendOutputs
+from lib.modules.outputs import EncryptionOutputs, LogBucketOutputs, StateBackendOutputs
+from lib.modules.waivers import waive
 
 
 class StateBackendModule(Construct):
@@ -60,7 +64,14 @@ class StateBackendModule(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, config: StateConfig, naming: NamingModule
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StateConfig,
+        naming: NamingModule,
+        encryption: EncryptionOutputs,
+        log_bucket: LogBucketOutputs,
     ) -> None:
         super().__init__(scope, id_)
         keep = None if config.deletable else TerraformResourceLifecycle(prevent_destroy=True)
@@ -144,6 +155,7 @@ class StateBackendModule(Construct):
             # A rule for noncurrent versions is only valid once there are versions.
             depends_on=[versioning],
         )
+        self._watch(bucket, log_bucket)
         table = DynamodbTable(
             self,
             "lock_table",
@@ -152,12 +164,55 @@ class StateBackendModule(Construct):
             hash_key="LockID",
             attribute=[DynamodbTableAttribute(name="LockID", type="S")],
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
-            server_side_encryption=DynamodbTableServerSideEncryption(enabled=True),
+            server_side_encryption=DynamodbTableServerSideEncryption(
+                enabled=True, kms_key_arn=encryption.key_arn
+            ),
             deletion_protection_enabled=not config.deletable,
             lifecycle=keep,
             tags={"Name": lock_table_name(naming)},
         )
+        waive(
+            table,
+            "CKV_AWS_119",
+            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            cost="$1 for the environment's key",
+            when=encryption.key_arn is None,
+        )
         self.outputs = StateBackendOutputs(bucket_name=bucket.bucket, lock_table_name=table.name)
+
+    def _watch(self, bucket: S3Bucket, log_bucket: LogBucketOutputs) -> None:
+        """Who read or wrote the state, and an event for each time it is written."""
+        # Free of charge: whoever wants to be told makes a rule of EventBridge.
+        S3BucketNotification(self, "events", bucket=bucket.id, eventbridge=True)
+        if log_bucket.bucket_name:
+            S3BucketLoggingA(
+                self,
+                "access_logs",
+                bucket=bucket.id,
+                target_bucket=log_bucket.bucket_name,
+                target_prefix=STATE_PREFIX,
+                depends_on=list(log_bucket.writable),
+            )
+        waive(
+            bucket,
+            "CKV_AWS_18",
+            "AwsSolutions-S1",
+            reason="nobody would look at them",
+            cost="$0.023 a GB",
+            when=log_bucket.bucket_name is None,
+        )
+        waive(
+            bucket,
+            "CKV_AWS_144",
+            reason="versioned, and ops recover makes a lost state anew; a lost region takes what it describes",
+            cost="cents, and a second bucket elsewhere",
+        )
+        waive(
+            bucket,
+            "CKV_AWS_145",
+            reason="S3's own key encrypts it: the state must be readable when the environment's key is gone",
+            cost="$0.03 for 10,000 uses of a key, and $1 for one that outlives the environment",
+        )
 
 
 def lock_table_name(naming: NamingModule) -> str:

@@ -115,7 +115,7 @@ class Emulator:
         last = self.log.read_text(encoding="utf-8").strip().splitlines()[-1:]
         raise TapError(
             f"the emulator did not start: {''.join(last) or 'no answer'}",
-            hint=f"make setup installs it; {self.log} says more",
+            hint="make setup installs it; .venv/bin/python -m ops.emulator says more",
         )
 
     def stop(self) -> None:

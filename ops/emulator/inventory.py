@@ -229,9 +229,14 @@ def orphans(items: Iterable[Item], state: Mapping[str, Any]) -> list[Item]:
         for resource in state["resources"]
         if resource["mode"] == "managed"
         for instance in resource["instances"]
-        for name in ("id", "arn", "name")
+        for name in ("id", "arn", "name", "identifier")
     }
-    return [item for item in items if not item.by_aws and item.id not in known]
+    return [
+        item
+        for item in items
+        # A database that Terraform stopped waiting for has no ARN in the state yet.
+        if not item.by_aws and not {item.id, item.id.rpartition(":db:")[2]} & known
+    ]
 
 
 def _pages(

@@ -307,6 +307,24 @@ def database_settings(replace: Replace) -> None:
     replace(DBInstance, "performance_insights_enabled", property(performance_insights_enabled))
 
 
+def database_secret_stays(replace: Replace) -> None:
+    """ModifyDBInstance leaves a password that RDS manages as it is when it is told once more that
+    RDS manages it; moto makes another secret, and forgets the first.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
+    """
+    update = DBInstance.update
+
+    def update_once(
+        self: DBInstance, manage_master_user_password: bool | None = None, **options: Any
+    ) -> None:
+        if self.manage_master_user_password and manage_master_user_password:
+            manage_master_user_password = None
+        update(self, manage_master_user_password, **options)
+
+    replace(DBInstance, "update", update_once)
+
+
 def parameter_sources(replace: Replace) -> None:
     """DescribeDBParameters says who set a parameter; moto doesn't.
 
@@ -333,6 +351,7 @@ PATCHES: tuple[Patch, ...] = (
     keys_of_aws,
     database_ids,
     database_settings,
+    database_secret_stays,
     parameter_sources,
 )
 

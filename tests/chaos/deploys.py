@@ -123,14 +123,7 @@ class Copy:
 
     def orphans(self) -> list[Item]:
         """What was made and the state does not know."""
-        found = orphans([item for item in self.items() if item not in self.before], self.state())
-        # One that Terraform stopped waiting for has no ARN in the state yet.
-        known = {
-            instance["attributes"].get("identifier")
-            for resource in self.state()["resources"]
-            for instance in resource["instances"]
-        }
-        return [item for item in found if item.id.rpartition(":")[2] not in known]
+        return orphans([item for item in self.items() if item not in self.before], self.state())
 
     def locks(self) -> list[Path]:
         """Lock files that were left."""
@@ -276,12 +269,19 @@ def deploy_through(
         return proxy.befallen
 
 
-def kill(pid: int) -> None:
-    """``kill -9`` a process and all below it."""
+def kill(place: Copy, pid: int) -> None:
+    """``kill -9`` a process and all below it, with what was being started at that moment."""
     process = psutil.Process(pid)
-    for each in [process, *process.children(recursive=True)]:
+    doomed = [process, *process.children(recursive=True)]
+    limit = time.monotonic() + SECONDS
+    while doomed:
+        assert time.monotonic() < limit
+        for each in doomed:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        time.sleep(0.1)
         with suppress(psutil.NoSuchProcess):
-            each.kill()
+            doomed = [psutil.Process(each) for each in place.terraforms()]
 
 
 def made(shown: str) -> int:

@@ -69,6 +69,16 @@ def _tasks(config: EnvironmentConfig) -> str:
     return str(config.service.desired_count)
 
 
+def _log_retention(config: EnvironmentConfig) -> str:
+    (days,) = {
+        config.network.flow_log_retention_days,
+        config.database.log_retention_days,
+        config.service.log_retention_days,
+        config.access_logs.retention_days if config.access_logs else 0,
+    }
+    return str(days)
+
+
 ROWS = {
     "VPC": lambda c: c.network.cidr,
     "NAT gateways": lambda c: str(c.network.nat_gateways),
@@ -82,6 +92,9 @@ ROWS = {
         c.database.final_snapshot and c.database.deletion_protection
     ),
     "alarms": lambda c: _yes(c.alarms),
+    "its own encryption key": lambda c: _yes(c.encryption.customer_key),
+    "firewall (WAF)": lambda c: _yes(c.load_balancer.waf),
+    "logs kept, days": _log_retention,
 }
 
 

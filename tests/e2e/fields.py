@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.environment_config import (
+    AccessLogsConfig,
     AlarmsConfig,
     AutoscalingConfig,
     CpuArchitecture,
@@ -21,6 +22,7 @@ from lib.config.environment_config import (
     StateBackend,
     StateLock,
     SubnetTier,
+    WafConfig,
 )
 from lib.config.validation import validate
 from ops.sandbox import Sandbox, Site
@@ -39,6 +41,7 @@ CHANGES: dict[str, Any] = {
     "production": True,
     "network.cidr": "10.9.0.0/16",
     "network.nat": NatMode.PER_AZ,
+    "network.zones": ("a", "b", "d"),
     "network.flow_logs": False,
     "network.flow_log_retention_days": 90,
     "database.engine_version": "15",
@@ -53,7 +56,8 @@ CHANGES: dict[str, Any] = {
     "database.backup_window": "02:00-03:00",
     "database.maintenance_window": "mon:04:30-mon:05:30",
     "database.monitoring_interval_seconds": 30,
-    "database.performance_insights": True,
+    "database.performance_insights": False,
+    "database.audited_statements": ("ddl", "role", "write"),
     "database.log_exports": ("postgresql",),
     "database.log_retention_days": 90,
     "database.deletion_protection": True,
@@ -79,12 +83,13 @@ CHANGES: dict[str, Any] = {
     "service.health_check.matcher": "200-299",
     "service.health_check_grace_seconds": 120,
     "service.autoscaling": AutoscalingConfig(min_count=2, max_count=4),
-    "service.container_insights": True,
+    "service.container_insights": False,
     "service.log_retention_days": 90,
     "load_balancer.certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/8f2a",
     "load_balancer.tls_policy": "ELBSecurityPolicy-TLS13-1-3-2021-06",
     "load_balancer.allow_plain_http": True,
     "load_balancer.allowed_cidrs": ("192.0.2.0/24",),
+    "load_balancer.waf": WafConfig(),
     "load_balancer.idle_timeout_seconds": 90,
     "load_balancer.deregistration_delay_seconds": 60,
     "load_balancer.deletion_protection": True,
@@ -92,6 +97,11 @@ CHANGES: dict[str, Any] = {
     "state.lock": StateLock.BOTH,
     "state.noncurrent_version_days": 30,
     "state.deletable": False,
+    "encryption.customer_key": False,
+    "encryption.deletion_days": 30,
+    "access_logs": None,
+    "access_logs.retention_days": 90,
+    "access_logs.deletable": False,
     "alarms": None,
     "alarms.emails": ("team@example.com",),
     "alarms.http_5xx_count": 20,
@@ -101,15 +111,16 @@ CHANGES: dict[str, Any] = {
     "alarms.database_free_storage_gib": 6,
     "alarms.database_connections": 90,
 }
+OPTIONAL = (AccessLogsConfig, AlarmsConfig)  # may be None
 # Where another field decides first whether there is anything to change.
 ALONGSIDE = {"load_balancer.tls_policy": {"load_balancer.certificate_arn"}}
 
 
 def all_fields(config: Any = BASE, prefix: str = "") -> Iterator[str]:
-    """The path of every field; of the alarms both the whole and its parts."""
+    """The path of every field; of what may be None both the whole and its parts."""
     for field in dataclasses.fields(config):
         value, path = getattr(config, field.name), f"{prefix}{field.name}"
-        if not dataclasses.is_dataclass(value) or isinstance(value, AlarmsConfig):
+        if not dataclasses.is_dataclass(value) or isinstance(value, OPTIONAL):
             yield path
         if dataclasses.is_dataclass(value):
             yield from all_fields(value, f"{path}.")
@@ -143,6 +154,8 @@ def effects(sandbox: Sandbox, site: Site) -> dict[str, str]:
 
 # Where the plan of the same stack is not what happens.
 NOT_PLANNED = {
+    "network.cidr": "AWS refuses it half-way, since what is in use cannot change its VPC: deploy a "
+    "copy with a suffix of its own, move the data, destroy this",
     "name": "another stack: deploy it, move the data, destroy the old one",
     "region": "another region: deploy a copy with a suffix of its own, move the data, destroy this",
     "state.backend": "nothing in AWS; the state has to be moved (docs/state.md)",
@@ -188,6 +201,10 @@ VERBS = {
     "delete": "removes {}",
     "replace": "**replaces** {}",
 }
+# The new one is made first, as what depends on it is (docs/recover.md).
+REFUSED = (
+    "RDS refuses to make the new database beside the old one of the same name, which stays as it is"
+)
 MANY = 5  # types; more are told by their number
 
 
@@ -196,6 +213,8 @@ def told(changes: Iterable[tuple[str, str]]) -> str:
     by_action: dict[str, set[str]] = {}
     for type_, action in changes:
         by_action.setdefault(action, set()).add(type_)
+    if "aws_db_instance" in by_action.get("replace", ()):
+        return REFUSED
     parts = []
     for action, words in VERBS.items():
         if types := sorted(by_action.pop(action, ())):
@@ -243,8 +262,8 @@ HEAD = """# What changing a field does
 To staging as it is deployed, by Terraform's own plan; the last column is what production's rules say
 to the same value. Written by `make fields`, and held against the plans by `make e2e`.
 
-What **replaces** a database loses what is in it but for its snapshots; what replaces a load balancer
-or a VPC changes addresses.
+What **replaces** a load balancer changes its address. Nothing replaces a database: a plan that says so
+fails before it has touched it.
 
 | field | changed to | Terraform | production refuses |
 |---|---|---|---|"""

@@ -316,6 +316,23 @@ def test_a_change_of_size_is_made_in_place(sandbox, tmp_path, change):
     assert actions == {(type_, ("update",)) for type_ in touched}
 
 
+def test_a_database_is_never_replaced(sandbox, tmp_path):
+    """The new one would be made first, and its name is taken: the old one stays, and its data."""
+    opened_sandbox, _ = sandbox
+    site = opened_sandbox.sites["dev"]
+    rds = site.emulator.session(site.config.region).client("rds")
+    (before,) = rds.describe_db_instances()["DBInstances"]
+    app = changed_app(tmp_path, "app_admin", "other_admin")
+    opened_sandbox.synth(site, app)
+    applied = terraform(opened_sandbox, site, "apply", "-input=false", "-auto-approve")
+    assert applied.returncode == 1
+    assert "DBInstanceAlreadyExists" in applied.stderr
+    assert rds.describe_db_instances()["DBInstances"] == [before]
+    opened_sandbox.synth(site)
+    planned = terraform(opened_sandbox, site, "plan", "-detailed-exitcode", "-input=false")
+    assert planned.returncode == 0, planned.stdout
+
+
 def changed_app(folder, pattern, replacement):
     """A copy of the application with one change of its config; the command that runs it."""
     shutil.copy(ROOT / "tap.py", folder)

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 # pylint: disable=wrong-import-position,wrong-import-order  # lib is found by the line above, and comes before cdktf
 from lib.config.selection import select  # noqa: E402
 from lib.tap_stack import TapStack  # noqa: E402
+
 from cdktf import App  # noqa: E402  # isort: skip
 
 _settings, (_config,) = select(os.environ)

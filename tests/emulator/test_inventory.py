@@ -148,10 +148,12 @@ def test_orphans_are_what_the_state_does_not_know() -> None:
             {"mode": "managed", "instances": [{"attributes": {"id": "vpc-1"}}]},
             {"mode": "managed", "instances": [{"attributes": {"id": "x", "arn": "arn:db"}}]},
             {"mode": "managed", "instances": [{"attributes": {"id": "/log", "vpc_id": "vpc-2"}}]},
+            {"mode": "managed", "instances": [{"attributes": {"id": "db-X", "identifier": "db"}}]},
             {"mode": "data", "instances": [{"attributes": {"id": "vpc-3"}}]},
         ]
     }
     known = [Item("ec2", "vpc", "vpc-1"), Item("rds", "database", "arn:db")]
+    known.append(Item("rds", "database", "arn:aws:rds:us-east-1:1:db:db"))  # tainted: no ARN yet
     unknown = [Item("ec2", "vpc", "vpc-2"), Item("ec2", "vpc", "vpc-3")]
     automatic = Item("kms", "key", "key", by_aws=True)
     assert orphans([*known, *unknown, automatic], state) == unknown

@@ -254,6 +254,14 @@ def _database_settings() -> None:
     assert changed["DBInstance"]["PerformanceInsightsEnabled"] is False
 
 
+def _database_secret_stays() -> None:
+    secret = _database()["MasterUserSecret"]["SecretArn"]
+    changed = _client("rds").modify_db_instance(
+        DBInstanceIdentifier="db", ManageMasterUserPassword=True
+    )
+    assert changed["DBInstance"]["MasterUserSecret"]["SecretArn"] == secret
+
+
 def _parameter_sources() -> None:
     rds = _client("rds")
     rds.create_db_parameter_group(

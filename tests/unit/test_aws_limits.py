@@ -47,6 +47,10 @@ BOUNDS = {
     "DYNAMODB_TABLE_NAME_MAX": ("dynamodb", "TableName", "max"),
     "CLOUDWATCH_ALARM_NAME_MAX": ("cloudwatch", "AlarmName", "max"),
     "SCALING_POLICY_NAME_MAX": ("application-autoscaling", "PolicyName", "max"),
+    "WAF_RATE_LIMIT_MIN": ("wafv2", "RateLimit", "min"),
+    "WAF_RATE_LIMIT_MAX": ("wafv2", "RateLimit", "max"),
+    "WEB_ACL_NAME_MAX": ("wafv2", "EntityName", "max"),
+    "KMS_ALIAS_MAX": ("kms", "AliasNameType", "max"),
 }
 
 _DB = ("rds", "CreateDBInstanceMessage")
@@ -102,6 +106,14 @@ SENTENCES = {
         *("ec2", "CreateSecurityGroupRequest", "GroupName", "Up to {} characters in length."),
     ),
     "SNS_TOPIC_NAME_MAX": ("sns", "CreateTopicInput", "Name", "between 1 and {} characters"),
+    "KMS_DELETION_DAYS_MIN": (
+        *("kms", "ScheduleKeyDeletionRequest", "PendingWindowInDays"),
+        "must be between {} and 30, inclusive",
+    ),
+    "KMS_DELETION_DAYS_MAX": (
+        *("kms", "ScheduleKeyDeletionRequest", "PendingWindowInDays"),
+        "must be between 7 and {}, inclusive",
+    ),
     "SSM_PARAMETER_ARN_MAX": (
         *("ssm", "PutParameterRequest", "Name"),
         "This count of {} characters includes the characters in the ARN that precede the name",
@@ -127,6 +139,7 @@ NOT_STATED = {
     *("POSTGRES_RESERVED_WORDS", "RDS_RESERVED_USERNAMES", "POSTGRES_RESERVED_ROLE_PREFIX"),
     *("RDS_RESERVED_DATABASE_NAMES", "POSTGRES_END_OF_STANDARD_SUPPORT"),
     *("BUCKET_NAME_MAX", "BUCKET_RESERVED_LAST_WORDS"),
+    *("ZONE_LETTER_PATTERN", "PGAUDIT_CLASSES", "WAF_LOG_GROUP_PREFIX"),
 }
 
 

@@ -151,6 +151,7 @@ LEGAL = {
     "SNS_TOPIC_NAME_MAX": r"[A-Za-z0-9_-]+",
     "CLOUDWATCH_ALARM_NAME_MAX": r"[^\x00-\x1f]+",
     "SCALING_POLICY_NAME_MAX": r"[ -~]+",
+    "WEB_ACL_NAME_MAX": r"[\w-]+",
     "SHORTEST_NAME_MAX": _HYPHENATED,
 }
 

@@ -4,7 +4,8 @@ import stat
 
 import pytest
 
-from ops import cdktf_cli, terraform
+from lib.errors import TapError
+from ops import cdktf_cli, deploy
 from ops.__main__ import main
 
 ENVIRON = {"ENVIRONMENT": "dev,prod", "ENVIRONMENT_SUFFIX": "qa1"}
@@ -19,8 +20,8 @@ def _calls(tmp_path, monkeypatch):
         f'#!/bin/sh\necho "$@ [$TF_VAR_db_password]" >> "{log}"\n[ "$2" != tap-broken-qa1 ]\n'
     )
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(cdktf_cli, "CDKTF", cli)
-    monkeypatch.setattr(terraform, "guarded", lambda *_: 0)  # tests/unit/test_ops_plan.py has it
+    monkeypatch.setattr(deploy, "CDKTF", cli)
+    monkeypatch.setattr(deploy, "guarded", lambda *_: 0)  # tests/unit/test_ops_plan.py has it
     for name in ("ENVIRONMENT", "ENVIRONMENT_SUFFIX", "DB_PASSWORD", "TF_VAR_db_password"):
         monkeypatch.delenv(name, raising=False)
     for name, value in ENVIRON.items():
@@ -61,13 +62,23 @@ def test_bad_input_is_named_before_the_cli_runs(calls, monkeypatch, capsys):
 
 
 def test_the_first_failure_ends_it(calls, monkeypatch):
-    monkeypatch.setattr(cdktf_cli, "stack_ids", lambda *_: ["tap-broken-qa1", "tap-dev-qa1"])
+    monkeypatch.setattr(deploy, "stack_ids", lambda *_: ["tap-broken-qa1", "tap-dev-qa1"])
     assert main(["cdktf", "diff"]) == 1
     assert calls() == ["diff tap-broken-qa1 []"]
 
 
 def test_a_missing_cli_is_told_with_the_fix(monkeypatch, tmp_path, calls, capsys):
-    monkeypatch.setattr(cdktf_cli, "CDKTF", tmp_path / "none")
+    monkeypatch.setattr(deploy, "CDKTF", tmp_path / "none")
     assert main(["cdktf", "synth"]) == 2
     assert "npm ci" in capsys.readouterr().err
     assert not calls()
+
+
+def test_the_stacks_are_synthesized_with_this_config(tmp_path, monkeypatch):
+    script = "import os, sys\nprint(os.environ['ENVIRONMENT'], file=sys.stderr)\n"
+    (tmp_path / "tap.py").write_text(f"{script}sys.exit(os.environ['CDKTF_OUTDIR'] == 'x')")
+    monkeypatch.setattr(cdktf_cli, "ROOT", tmp_path)
+    cdktf_cli.synthesize({"ENVIRONMENT": "dev"})
+    (tmp_path / "tap.py").write_text(f"{script}sys.exit(2)")
+    with pytest.raises(TapError, match="synthesis failed:\ndev"):
+        cdktf_cli.synthesize({"ENVIRONMENT": "dev"})

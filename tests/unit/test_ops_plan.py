@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import cdktf_cli, terraform
+from ops import cdktf_cli, deploy, planned
 from ops.__main__ import main
 from ops.plan import READABLE, READABLE_MAX, as_markdown, running_image
 from tests.e2e import plans
@@ -68,25 +68,25 @@ def recorded(name):
     return (plans.FOLDER / f"{name}.json").read_text(encoding="utf-8")
 
 
-def synthesize(environ):
+def synthesize(environ, output):
     """In place of tap.py, which takes a second."""
-    folder = Path(environ["CDKTF_OUTDIR"], "stacks", f"tap-{environ['ENVIRONMENT']}-qa1")
+    folder = Path(output, "stacks", f"tap-{environ['ENVIRONMENT']}-qa1")
     folder.mkdir(parents=True)
     task = {"container_definitions": json.dumps([{"image": environ.get("CONTAINER_IMAGE")}])}
     document = {"resource": {"aws_ecs_task_definition": {"task": task}}}
     (folder / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
 
 
-really = terraform.synthesize
+really = planned.synthesize
 
 
 @pytest.fixture(name="log")
 def _log(tmp_path, monkeypatch):
-    monkeypatch.setattr(terraform, "synthesize", synthesize)
+    monkeypatch.setattr(planned, "synthesize", synthesize)
     fake = tmp_path / "terraform"
     fake.write_text(FAKE, encoding="utf-8")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(terraform, "PLANS", tmp_path / "plans")
+    monkeypatch.setattr(planned, "PLANS", tmp_path / "plans")
     for name in ("DB_PASSWORD", "TF_VAR_db_password", "CONTAINER_IMAGE", "STATE_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     environ = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1", "LOG": str(tmp_path)}
@@ -106,7 +106,7 @@ PLANNED = [
 
 def image_of(stack):
     """The image in a synthesized stack."""
-    text = (terraform.PLANS / stack / "cdk.tf.json").read_text(encoding="utf-8")
+    text = (planned.PLANS / stack / "cdk.tf.json").read_text(encoding="utf-8")
     (task,) = json.loads(text)["resource"]["aws_ecs_task_definition"].values()
     return json.loads(task["container_definitions"])[0]["image"]
 
@@ -116,14 +116,14 @@ def test_a_plan_is_left_with_all_that_apply_needs(log, capfd, changed):
     log.answers(changed=changed)
     assert main(["plan"]) == 0
     assert log.calls() == PLANNED
-    folder = terraform.PLANS / "tap-dev-qa1"
+    folder = planned.PLANS / "tap-dev-qa1"
     assert {file.name for file in folder.iterdir()} == {"cdk.tf.json", "tap.tfplan", READABLE}
     assert "### tap-dev-qa1\n\nPlan: 1 to add" in (folder / READABLE).read_text(encoding="utf-8")
     assert "guard: tap-dev-qa1: fine" in capfd.readouterr().out
 
 
 def test_what_is_planned_is_what_tap_py_writes(log, monkeypatch):
-    monkeypatch.setattr(terraform, "synthesize", really)
+    monkeypatch.setattr(planned, "synthesize", really)
     monkeypatch.setenv("CONTAINER_IMAGE", IMAGE)
     assert main(["plan"]) == 0
     assert len(log.calls()) == len(PLANNED)
@@ -131,19 +131,19 @@ def test_what_is_planned_is_what_tap_py_writes(log, monkeypatch):
 
 
 def test_a_stack_that_cannot_be_synthesized_is_not_planned(log, monkeypatch, capfd):
-    monkeypatch.setattr(terraform, "synthesize", really)
-    monkeypatch.setattr(terraform, "ROOT", Path(__file__).parent)
+    monkeypatch.setattr(planned, "synthesize", really)
+    monkeypatch.setattr(cdktf_cli, "ROOT", Path(__file__).parent)
     assert main(["plan"]) == 2
-    assert "tap: dev cannot be synthesized (see above)" in capfd.readouterr().err
+    assert "tap: synthesis failed" in capfd.readouterr().err
     assert not log.calls()
 
 
 def test_an_earlier_plan_is_gone(log):
-    old = terraform.PLANS / "tap-dev-qa1" / "tap.tfplan"
+    old = planned.PLANS / "tap-dev-qa1" / "tap.tfplan"
     old.parent.mkdir(parents=True)
     old.touch()
     log.fails("init")
-    assert main(["plan"]) == 1
+    assert main(["plan"]) == 2
     assert not old.exists()
 
 
@@ -166,15 +166,17 @@ def test_what_is_allowed_is_planned(log):
 @pytest.mark.parametrize("verb", ["init", "plan"])
 def test_what_terraform_fails_of_is_shown(log, capfd, verb):
     log.fails(verb)
-    assert main(["plan"]) == 1
+    assert main(["plan"]) == 2
     assert log.calls()[-1].startswith(f"tap-dev-qa1 {verb}")
-    assert "Error: no such thing" in capfd.readouterr().out
+    shown = capfd.readouterr()
+    assert "Error: no such thing" in shown.out + shown.err
+    assert f"tap: terraform {verb} failed" in shown.err
 
 
 def test_a_plan_that_cannot_be_read_is_told(log, capfd):
     log.fails("show")
     assert main(["plan"]) == 2
-    assert "tap: terraform show failed in " in capfd.readouterr().err
+    assert "tap: terraform show failed" in capfd.readouterr().err
 
 
 def test_the_password_reaches_terraform_at_plan_and_at_apply(log, monkeypatch):
@@ -254,7 +256,7 @@ def test_the_first_failure_ends_an_apply(log, monkeypatch, capfd, verb):
     assert main(["plan"]) == 0
     log.fails(verb)
     before = len(log.calls())
-    assert main(["apply"]) == 1
+    assert main(["apply"]) == 2
     assert len([call for call in log.calls()[before:] if f" {verb} " in call]) == 1
     captured = capfd.readouterr()
     assert "Error: no such thing" in captured.out + captured.err
@@ -298,7 +300,7 @@ def _cli(tmp_path, monkeypatch):
     cli = tmp_path / "cdktf"
     cli.write_text('#!/bin/sh\necho "cdktf $@" >> "$LOG/calls"\n', encoding="utf-8")
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(cdktf_cli, "CDKTF", cli)
+    monkeypatch.setattr(deploy, "CDKTF", cli)
 
 
 @pytest.mark.usefixtures("cli")
@@ -311,7 +313,7 @@ def test_a_deploy_to_production_is_guarded(log, monkeypatch, capfd):
     allow = "aws_db_instance.database_instance_D7FC2283"
     assert main(["cdktf", "deploy", "--auto-approve", "--allow", allow]) == 0
     assert log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve"
-    assert not (terraform.PLANS / "tap-prod-qa1").exists()
+    assert not (planned.PLANS / "tap-prod-qa1").exists()
 
 
 @pytest.mark.usefixtures("cli")
@@ -332,6 +334,6 @@ def test_a_deploy_elsewhere_and_other_verbs_are_not(log, monkeypatch):
 def test_a_production_that_cannot_be_planned_is_not_deployed(log, monkeypatch, capfd, verb):
     monkeypatch.setenv("ENVIRONMENT", "prod")
     log.fails(verb)
-    assert main(["cdktf", "deploy"]) == 1
+    assert main(["cdktf", "deploy"]) == 2
     assert "Error: no such thing" in capfd.readouterr().err
     assert not [call for call in log.calls() if call.startswith("cdktf")]

@@ -155,12 +155,14 @@ class Screen(io.StringIO):
     """A terminal, which can be closed."""
 
     closed_by_its_owner = False
+    refused = False
 
     def isatty(self):
         return True
 
     def write(self, text):
         if self.closed_by_its_owner:
+            self.refused = True
             raise OSError(5, "Input/output error")
         return super().write(text)
 
@@ -224,6 +226,7 @@ def test_a_screen_that_is_gone_is_no_error(followed, monkeypatch, kind):
         board.tick()
         screen.closed_by_its_owner = True
         board.tick()
+    assert screen.refused
 
 
 def test_the_summary_has_what_one_looks_for(capsys):

@@ -52,7 +52,7 @@ def test_the_lock_table_is_what_terraform_expects(stack):
     assert table["attribute"] == [{"name": "LockID", "type": "S"}]
     assert table["billing_mode"] == "PAY_PER_REQUEST"
     assert table["point_in_time_recovery"] == {"enabled": True}
-    assert table["server_side_encryption"] == {"enabled": True}
+    assert table["server_side_encryption"]["enabled"] is True
 
 
 def test_both_go_with_the_environment_only_where_config_says_so(stack):

@@ -18,6 +18,7 @@ from lib.config.environment_config import (
     NatMode,
     StateBackend,
     SubnetTier,
+    WafConfig,
 )
 from lib.config.validation import support_warnings, validate
 from lib.errors import Problem
@@ -88,6 +89,12 @@ bad("dev", "network.cidr", "10.9.0.0/25", "too small for 6 subnets")
 bad("dev", "network.cidr", "10.9.0.0/28", "too small for 6 subnets")
 bad("dev", "network.flow_log_retention_days", 31, "no retention")
 
+bad("dev", "network.zones", ("a", "b"), "2 zones, not 3")
+bad("dev", "network.zones", ("a", "b", "c", "d"), "4 zones, not 3")
+bad("dev", "network.zones[2]", ("a", "b", "us-east-1c"), "not a zone's letter")
+bad("dev", "network.zones[0]", ("", "b", "c"), "not a zone's letter")
+bad("dev", "network.zones[2]", ("a", "b", "a"), "stands there twice")
+
 # database
 bad("dev", "database.engine_version", "14.9", "not a major version")
 bad("dev", "database.engine_version", "12", "not a major version")
@@ -137,6 +144,8 @@ bad(
 bad("dev", "database.monitoring_interval_seconds", 2, "no interval")
 bad("dev", "database.log_exports[1]", ("upgrade", "error"), "no log of PostgreSQL")
 bad("dev", "database.log_exports[1]", ("upgrade", "upgrade"), "stands there twice")
+bad("dev", "database.audited_statements[1]", ("ddl", "select"), "no class of statements")
+bad("dev", "database.audited_statements[1]", ("ddl", "ddl"), "stands there twice")
 bad("dev", "database.log_retention_days", 0, "no retention")
 bad("prod", "database.deletion_protection", False, "production needs True")
 bad("prod", "database.final_snapshot", False, "production needs True")
@@ -173,6 +182,8 @@ bad("dev", "service.container_port", 65536, "above the maximum of 65535")
 bad("dev", "service.user", "", "not a user")
 bad("dev", "service.user", "a b", "not a user")
 bad("dev", "service.user", "1:2:3", "not a user")
+bad("prod", "service.user", "root", "no container as root")
+bad("prod", "service.user", "0:1000", "no container as root")
 bad("dev", "service.environment['A-B']", {"A-B": ""}, "not the name")
 bad("dev", "service.environment['1']", {"OK": "", "1": ""}, "not the name")
 for _name in (
@@ -254,7 +265,15 @@ bad("dev", "load_balancer.deregistration_delay_seconds", -1, "below the minimum 
 bad("dev", "load_balancer.deregistration_delay_seconds", 3601, "above the maximum of 3600")
 bad("prod", "load_balancer.deletion_protection", False, "production needs True")
 
-# state and alarms
+bad("prod", "load_balancer.waf.requests_per_address", 9, "below the minimum of 10 requests")
+bad("prod", "load_balancer.waf.requests_per_address", 2_000_000_001, "above the maximum")
+bad("prod", "load_balancer.waf.log_retention_days", 31, "no retention")
+
+# state, encryption, access logs and alarms
+bad("dev", "encryption.deletion_days", 6, "below the minimum of 7 days")
+bad("dev", "encryption.deletion_days", 31, "above the maximum of 30 days")
+bad("dev", "access_logs.retention_days", 0, "below the minimum of 1 days")
+bad("prod", "access_logs.deletable", True, "production needs False")
 bad("dev", "state.noncurrent_version_days", 0, "below the minimum of 1 days")
 bad("prod", "state.deletable", True, "production needs False")
 bad("prod", "alarms.emails[0]", ("ops",), "not an email address")
@@ -331,6 +350,7 @@ GOOD: list[tuple[str, Changes]] = [
         {"region": "cn-north-1", "deploy_role_arn": f"arn:aws-cn:iam::{ACCOUNT}:role/a"},
     ),
     *(("dev", {"network.cidr": cidr}) for cidr in ("10.9.0.0/16", "10.9.0.0/24")),
+    *(("dev", {"network.zones": zones}) for zones in (("a", "c", "d"), ("z", "y", "x"))),
     *(("dev", {"network.flow_log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
     *(("dev", {"database.log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
     *(("dev", {"service.log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
@@ -362,6 +382,10 @@ GOOD: list[tuple[str, Changes]] = [
     *(
         ("dev", {"database.log_exports": exports})
         for exports in ((), aws_limits.RDS_POSTGRES_LOG_EXPORTS)
+    ),
+    *(
+        ("dev", {"database.audited_statements": classes})
+        for classes in ((), aws_limits.PGAUDIT_CLASSES)
     ),
     ("dev", {"database.password_version": aws_limits.INTEGER_MAX}),
     *(
@@ -452,6 +476,15 @@ GOOD: list[tuple[str, Changes]] = [
         {"load_balancer.certificate_arn": CERTIFICATE, "load_balancer.allow_plain_http": False},
     ),
     ("dev", {"load_balancer.allow_plain_http": False}),
+    ("prod", {"load_balancer.waf": None}),
+    *(
+        ("prod", {"load_balancer.waf": WafConfig(requests_per_address=limit)})
+        for limit in (10, 2_000_000_000)
+    ),
+    *(("dev", {"load_balancer.waf": WafConfig(log_retention_days=d)}) for d in (1, 3653)),
+    *(("dev", {"encryption.deletion_days": days}) for days in (7, 30)),
+    *(("dev", {"access_logs.retention_days": days}) for days in (1, aws_limits.INTEGER_MAX)),
+    ("prod", {"access_logs": None}),
     ("dev", {"load_balancer.allowed_cidrs": ("203.0.113.7/32", "198.51.100.0/24")}),
     *(("dev", {"load_balancer.idle_timeout_seconds": seconds}) for seconds in (1, 4000)),
     *(("dev", {"load_balancer.deregistration_delay_seconds": s}) for s in (0, 3600)),

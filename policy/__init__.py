@@ -1,0 +1,1 @@
+"""What ``ops policy`` looks at, and the locked requirements of the checkers that it asks."""

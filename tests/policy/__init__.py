@@ -1,0 +1,1 @@
+"""What needs the policy checkers themselves: run by make policy, which installs them."""
