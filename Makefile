@@ -68,7 +68,7 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 
 .PHONY: test
 test: lint audit policy unit ## Everything that CI runs
-	@$(MAKE) -j2 e2e fuzz  # the one waits for most of its time
+	@$(MAKE) -j2 --output-sync e2e fuzz  # the one waits for most of its time
 
 .PHONY: ci
 ci: test ## The same
@@ -87,7 +87,8 @@ lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences
 
 .PHONY: unit
 unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
-	@$(RUN) pytest $(foreach name,chaos e2e fuzz policy,--ignore=tests/$(name)) -n auto --dist loadgroup \
+	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
+	  -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 .PHONY: policy
@@ -142,6 +143,10 @@ fields: setup ## Write anew what changing each field of the config does (minutes
 .PHONY: plans
 plans: setup ## Write anew the plans that the guard is tested with (minutes)
 	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
+
+.PHONY: docs
+docs: setup ## Write anew what the documents have from the environments: costs, parity
+	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
 
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)

@@ -138,19 +138,15 @@ class LogBucketModule(Construct):
         """Nobody but the two services that write logs, which own nothing of what they write."""
         bucket = self._bucket
         owner = {"StringEquals": {"aws:SourceAccount": account.account_id}}
-        ownership = S3BucketOwnershipControls(
-            self,
-            "ownership",
-            bucket=bucket.id,
-            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
-        )
+        by_owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
+        ownership = S3BucketOwnershipControls(self, "ownership", bucket=bucket.id, rule=by_owner)
         public_access = S3BucketPublicAccessBlock(
             self,
             "public_access",
             bucket=bucket.id,
             block_public_acls=True,
-            block_public_policy=True,
             ignore_public_acls=True,
+            block_public_policy=True,
             restrict_public_buckets=True,
             # S3 refuses two changes to one bucket's access at the same moment.
             depends_on=[ownership],

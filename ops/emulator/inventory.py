@@ -205,6 +205,20 @@ KINDS = (
     Kind("sns", "subscription", "list_subscriptions", "Subscriptions[].SubscriptionArn"),
     Kind("acm", "certificate", "list_certificates", "CertificateSummaryList[].CertificateArn"),
     Kind(
+        "wafv2",
+        "web acl",
+        "list_web_acls",
+        "WebACLs[].ARN",
+        arguments={"Scope": "REGIONAL"},
+    ),
+    Kind(
+        "kms",
+        "alias",
+        "list_aliases",
+        "Aliases[].AliasName",
+        "Aliases[?starts_with(AliasName, 'alias/aws/')].AliasName",
+    ),
+    Kind(
         "kms",
         "key",
         "describe_key",

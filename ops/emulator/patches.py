@@ -25,6 +25,7 @@ from moto.kms.models import Alias, KmsBackend
 from moto.moto_api._internal import mock_random
 from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeBucket
+from moto.s3.responses import S3Response
 
 Replace = Callable[[Any, str, Any], None]
 Patch = Callable[[Replace], None]
@@ -107,6 +108,26 @@ def tls_only_buckets(replace: Replace) -> None:
             self.policy = written
 
     replace(FakeBucket, "get_permission", permission_over_tls)
+
+
+def bucket_events(replace: Replace) -> None:
+    """A bucket whose events go to EventBridge says so; moto keeps it, and leaves it out.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketNotificationConfiguration.html
+    """
+    get = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self: S3Response) -> Any:
+        status, headers, answer = get(self)
+        body = str(answer)
+        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if kept and kept.event_bridge is not None:
+            end = "</NotificationConfiguration>"
+            opened = f"{body[:-2]}>" if body.endswith("/>") else body.removesuffix(end)
+            body = f"{opened}<EventBridgeConfiguration/>{end}"
+        return status, headers, body
+
+    replace(S3Response, "get_bucket_notification", get_bucket_notification)
 
 
 def service_settings(replace: Replace) -> None:
@@ -342,6 +363,7 @@ PATCHES: tuple[Patch, ...] = (
     scaling_tags,
     scaling_policy_names,
     tls_only_buckets,
+    bucket_events,
     service_settings,
     tasks_run,
     deleted_is_not_listed,

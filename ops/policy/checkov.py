@@ -87,11 +87,9 @@ def read(stack: Stack, output: str, errors: str = "") -> tuple[list[Finding], in
         )
     # It calls a resource by its type or just "resource"; a logical id is one in the whole stack.
     addresses = {address.split(".")[1]: address for address in stack.resources}
-    return [
-        Finding(
-            each["check_id"],
-            addresses.get(each["resource"].rpartition(".")[2], each["resource"]),
-            each["check_name"],
-        )
-        for each in failed
-    ], summary["passed"]
+    found = []
+    for each in failed:
+        named: str = each["resource"]
+        address = addresses.get(named.rpartition(".")[2], named)
+        found.append(Finding(each["check_id"], address, each["check_name"]))
+    return found, summary["passed"]

@@ -13,7 +13,9 @@ class Kind:
     its ``id``; its ``status`` where it takes a while to be made; its ``tags`` where nothing else
     tells whose it is, those of others being left out; whatever attribute others refer to. In it and
     in ``arguments``, ``$name`` is the resource's argument of that name. ``import_id`` makes the
-    import's id where it isn't the thing's. ``delete`` is the command that deletes one, for what can
+    import's id where it isn't the thing's. ``told`` are further calls about each thing, by its id as
+    the argument that each names, and what they add to the object: a thing that is ``gone`` is none.
+    ``delete`` is the command that deletes one, for what can
     exist twice. ``if_same``: adopted only where Terraform would make just the same.
     """
 
@@ -23,6 +25,7 @@ class Kind:
     found: str
     _: KW_ONLY
     import_id: Callable[[Callable[[str], str]], str] | None = None
+    told: tuple[tuple[str, str, str], ...] = ()  # operation, argument, JMESPath expression
     delete: str = ""
     if_same: bool = False
 
@@ -177,6 +180,25 @@ KINDS: Mapping[str, Kind] = {
         "InternetGateways[].{id: InternetGatewayId, tags: Tags}",
         delete="aws ec2 delete-internet-gateway --internet-gateway-id",
     ),
+    "aws_kms_alias": Kind(
+        "kms", "list_aliases", {}, "Aliases[?AliasName == $name].{id: AliasName}"
+    ),
+    "aws_kms_key": Kind(
+        "kms",
+        "list_keys",
+        {},
+        "Keys[].{id: KeyId, key_id: KeyId, arn: KeyArn}",
+        told=(
+            # Deleted ones are there for days yet; AWS's own have no tags to be read.
+            (
+                "describe_key",
+                "KeyId",
+                "KeyMetadata.{gone: KeyState == 'PendingDeletion' || KeyManager == 'AWS'}",
+            ),
+            ("list_resource_tags", "KeyId", "{tags: Tags[].{Key: TagKey, Value: TagValue}}"),
+        ),
+        delete="aws kms schedule-key-deletion --key-id",
+    ),
     "aws_lb": Kind(
         "elbv2",
         "describe_load_balancers",
@@ -240,6 +262,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     "aws_s3_bucket_lifecycle_configuration": _bucket_part(
         "get_bucket_lifecycle_configuration", "Rules"
+    ),
+    "aws_s3_bucket_logging": _bucket_part("get_bucket_logging", "LoggingEnabled"),
+    "aws_s3_bucket_notification": _bucket_part(
+        # Empty where it is on.
+        "get_bucket_notification_configuration",
+        "contains(keys(@), 'EventBridgeConfiguration')",
     ),
     "aws_s3_bucket_ownership_controls": _bucket_part(
         "get_bucket_ownership_controls", "OwnershipControls"
@@ -320,6 +348,24 @@ KINDS: Mapping[str, Kind] = {
     ),
     "aws_vpc_security_group_egress_rule": _rule("IsEgress"),
     "aws_vpc_security_group_ingress_rule": _rule("!IsEgress"),
+    "aws_wafv2_web_acl": Kind(
+        "wafv2",
+        "list_web_acls",
+        {"Scope": "$scope"},
+        "WebACLs[?Name == $name].{id: join('/', [Id, $name, $scope]), arn: ARN}",
+    ),
+    "aws_wafv2_web_acl_association": Kind(
+        "wafv2",
+        "get_web_acl_for_resource",
+        {"ResourceArn": "$resource_arn"},
+        "WebACL && [{id: join(',', [WebACL.ARN, $resource_arn])}]",
+    ),
+    "aws_wafv2_web_acl_logging_configuration": Kind(
+        "wafv2",
+        "list_logging_configurations",
+        {"Scope": "REGIONAL"},
+        "LoggingConfigurations[?ResourceArn == $resource_arn].{id: ResourceArn}",
+    ),
 }
 
 # Types that are made again instead, and why no harm comes of it.

@@ -144,11 +144,30 @@ class Stack:
         wanted = {**self.tags, **self.addresses[address].get("tags", {})}
         for page in self._ask(kind, _filled(kind.arguments, argument)):
             for found in jmespath.search(expression, page) or ():
+                self._tell(kind, found)
+                if found.get("gone"):
+                    continue
                 if "tags" in found:
                     tags = {tag["Key"]: tag["Value"] for tag in found["tags"] or ()}
                     if any(tags.get(key) != wanted.get(key) for key in (*OWNER_TAGS, "Name")):
                         continue
                 yield Thing(kind.import_id(argument) if kind.import_id else found["id"], found)
+
+    def _tell(self, kind: Kind, found: dict[str, Any]) -> None:
+        """Add what further calls say of a thing, until one says that it is gone."""
+        for operation, argument, expression in kind.told:
+            call = Kind(kind.service, operation, {}, expression)
+            try:
+                pages = self._ask(call, {argument: found["id"]})
+            except ClientError as error:
+                if "AccessDenied" not in error.response["Error"]["Code"]:
+                    raise
+                pages = [{}]  # somebody else's, and kept to themselves
+                found["gone"] = True
+            for page in pages:
+                found.update(jmespath.search(expression, page) or {})
+            if found.get("gone"):
+                return
 
     def argument(self, address: str, name: str) -> Any:
         """A resource's argument, its references replaced; None where it isn't set."""

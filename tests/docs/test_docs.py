@@ -70,13 +70,13 @@ def _tasks(config: EnvironmentConfig) -> str:
 
 
 def _log_retention(config: EnvironmentConfig) -> str:
-    (days,) = {
+    days = {
         config.network.flow_log_retention_days,
         config.database.log_retention_days,
         config.service.log_retention_days,
         config.access_logs.retention_days if config.access_logs else 0,
     }
-    return str(days)
+    return ", ".join(map(str, sorted(days)))
 
 
 ROWS = {

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 
@@ -17,6 +18,9 @@ from lib.modules.ssm_outputs import Published
 from ops import guard
 from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
+from ops.policy import nag
+from ops.policy.command import triage
+from ops.policy.stack import Stack
 from ops.sandbox import Sandbox
 from tests.conftest import BY_NAME
 from tests.e2e import fields, plans
@@ -193,6 +197,45 @@ def test_the_load_balancer_leads_to_the_service(site, client):
     assert group["VpcId"] == site.outputs["network_vpc_id"]
 
 
+def test_access_is_logged(site, client):
+    s3, elb = client("s3"), client("elbv2")
+    suffix = f"{site.config.region}-accesslogs-{SUFFIX}"
+    bucket = f"{site.name}-{suffix}"
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    attributes = {
+        each["Key"]: each["Value"]
+        for each in elb.describe_load_balancer_attributes(
+            LoadBalancerArn=balancer["LoadBalancerArn"]
+        )["Attributes"]
+    }
+    assert attributes["access_logs.s3.enabled"] == "true"
+    assert attributes["access_logs.s3.bucket"] == bucket
+    logging = s3.get_bucket_logging(Bucket=site.outputs["state_bucket"])["LoggingEnabled"]
+    assert (logging["TargetBucket"], logging["TargetPrefix"]) == (bucket, "state/")
+    events = s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert events["EventBridgeConfiguration"] == {}
+
+
+def test_the_environment_s_key_encrypts_what_the_config_says(site, client):
+    aliases = {a["AliasName"]: a["TargetKeyId"] for a in client("kms").list_aliases()["Aliases"]}
+    key = aliases.get(f"alias/{site.name}-key-{SUFFIX}")
+    assert bool(key) is site.config.encryption.customer_key
+    groups = client("logs").describe_log_groups()["logGroups"]
+    for group in groups:
+        assert group.get("kmsKeyId", "").rpartition("/")[2] == (key or ""), group["logGroupName"]
+
+
+def test_the_firewall_stands_before_the_load_balancer(site, client):
+    (balancer,) = client("elbv2").describe_load_balancers()["LoadBalancers"]
+    found = client("wafv2").get_web_acl_for_resource(ResourceArn=balancer["LoadBalancerArn"])
+    assert ("WebACL" in found) is (site.config.load_balancer.waf is not None)
+    if "WebACL" in found:
+        arn = found["WebACL"]["ARN"]
+        logging = client("wafv2").get_logging_configuration(ResourceArn=arn)
+        (group,) = logging["LoggingConfiguration"]["LogDestinationConfigs"]
+        assert f":aws-waf-logs-{site.name}-waf-{SUFFIX}" in group
+
+
 def test_the_alarms_are_there_and_tell_somebody(site, client):
     alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
     own = [alarm for alarm in alarms if "TargetTracking" not in alarm["AlarmName"]]
@@ -258,6 +301,21 @@ def test_a_second_plan_changes_nothing(sandbox):
     assert sandbox[0].cli("diff") == 0
     for site in sandbox[0].sites.values():
         assert "found no differences" in site.log.read_text(encoding="utf-8"), site.name
+
+
+def test_a_second_opinion_on_the_plan_has_its_waivers(sandbox, site):
+    """tf-nag's, on the plan of what is deployed: of what isn't, it knows little."""
+    opened_sandbox, _ = sandbox
+    planned = terraform(opened_sandbox, site, "plan", "-input=false", "-out=nagged")
+    assert planned.returncode == 0, planned.stderr
+    shown = terraform(opened_sandbox, site, "show", "-json", "nagged")
+    plan = site.folder / "plan.json"
+    plan.write_text(shown.stdout, encoding="utf-8")
+    document = json.loads((site.stack_folder / "cdk.tf.json").read_text(encoding="utf-8"))
+    found = nag.findings(plan)
+    assert found, "it looked at nothing"
+    stack = Stack(site.name, site.config.production, document)
+    assert not list(triage(stack, found, date.today(), of_plans=True))
 
 
 def test_what_changing_each_field_does_is_in_the_docs(sandbox):

@@ -14,12 +14,14 @@ from lib.tap_stack import TapStack  # noqa: E402
 from cdktf import App  # noqa: E402  # isort: skip
 
 _settings, (_config,) = select(os.environ)
+assert _config.access_logs
 _app = App(outdir=os.environ["CDKTF_OUTDIR"])
 TapStack(
     _app,
     config=dataclasses.replace(
         _config,
         state=dataclasses.replace(_config.state, deletable=True),
+        access_logs=dataclasses.replace(_config.access_logs, deletable=True),
         database=dataclasses.replace(_config.database, deletion_protection=False),
         load_balancer=dataclasses.replace(_config.load_balancer, deletion_protection=False),
     ),

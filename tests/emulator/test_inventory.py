@@ -33,6 +33,8 @@ TYPES: dict[str, tuple[str, str] | None] = {
     "aws_iam_role_policy": None,
     "aws_iam_role_policy_attachment": None,
     "aws_internet_gateway": ("ec2", "internet gateway"),
+    "aws_kms_alias": ("kms", "alias"),
+    "aws_kms_key": ("kms", "key"),
     "aws_lb": ("elbv2", "load balancer"),
     "aws_lb_listener": ("elbv2", "listener"),
     "aws_lb_target_group": ("elbv2", "target group"),
@@ -42,6 +44,8 @@ TYPES: dict[str, tuple[str, str] | None] = {
     "aws_route_table_association": ("ec2", "route table association"),
     "aws_s3_bucket": ("s3", "bucket"),
     "aws_s3_bucket_lifecycle_configuration": None,
+    "aws_s3_bucket_logging": None,
+    "aws_s3_bucket_notification": None,
     "aws_s3_bucket_ownership_controls": None,
     "aws_s3_bucket_policy": None,
     "aws_s3_bucket_public_access_block": None,
@@ -59,6 +63,9 @@ TYPES: dict[str, tuple[str, str] | None] = {
     "aws_vpc_endpoint": ("ec2", "vpc endpoint"),
     "aws_vpc_security_group_egress_rule": ("ec2", "security group rule"),
     "aws_vpc_security_group_ingress_rule": ("ec2", "security group rule"),
+    "aws_wafv2_web_acl": ("wafv2", "web acl"),
+    "aws_wafv2_web_acl_association": None,
+    "aws_wafv2_web_acl_logging_configuration": None,
 }
 
 
@@ -114,6 +121,7 @@ def test_what_aws_makes_is_told_apart(items: list[Item]) -> None:
         ("ec2", "route table"),
         ("ec2", "route table association"),
         ("ec2", "security group"),
+        ("kms", "alias"),
         ("kms", "key"),
         ("rds", "parameter group"),
         ("rds", "snapshot"),
@@ -266,7 +274,19 @@ def _fill(client: Client) -> None:
     topic = client("sns").create_topic(Name="own")["TopicArn"]
     client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
     client("acm").request_certificate(DomainName="example.com")
-    client("kms").create_key()
+    client("kms").create_alias(
+        AliasName="alias/own", TargetKeyId=client("kms").create_key()["KeyMetadata"]["KeyId"]
+    )
+    client("wafv2").create_web_acl(
+        Name="own",
+        Scope="REGIONAL",
+        DefaultAction={"Allow": {}},
+        VisibilityConfig={
+            "SampledRequestsEnabled": True,
+            "CloudWatchMetricsEnabled": True,
+            "MetricName": "own",
+        },
+    )
     ec2.authorize_security_group_ingress(
         GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.0.0.0/8"
     )

@@ -145,6 +145,24 @@ def _tls_only_buckets() -> None:
     assert json.loads(s3.get_bucket_policy(Bucket="bucket")["Policy"]) == policy
 
 
+def _bucket_events() -> None:
+    s3 = _client("s3")
+    s3.create_bucket(Bucket="bucket")
+    topic = _client("sns").create_topic(Name="topic")["TopicArn"]
+    told = {"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}
+    for rest in ({}, {"TopicConfigurations": [told]}):
+        wanted = {"EventBridgeConfiguration": {}, **rest}
+        s3.put_bucket_notification_configuration(
+            Bucket="bucket", NotificationConfiguration=wanted, SkipDestinationValidation=True
+        )
+        found = s3.get_bucket_notification_configuration(Bucket="bucket")
+        assert found["EventBridgeConfiguration"] == {}
+        assert len(found.get("TopicConfigurations", [])) == len(rest)
+    s3.put_bucket_notification_configuration(Bucket="bucket", NotificationConfiguration={})
+    found = s3.get_bucket_notification_configuration(Bucket="bucket")
+    assert "EventBridgeConfiguration" not in found
+
+
 def _service_settings() -> None:
     settings = {
         "enableExecuteCommand": True,

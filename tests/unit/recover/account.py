@@ -87,6 +87,28 @@ def _bucket_part(operation, **arguments):
     return make
 
 
+def _bucket_log(account, of, _):
+    target = of("target_bucket")
+    principal = {"Service": "logging.s3.amazonaws.com"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{target}/*",
+    }
+    s3 = account.client("s3")
+    s3.put_bucket_policy(
+        Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    s3.put_bucket_logging(
+        Bucket=of("bucket"),
+        BucketLoggingStatus={
+            "LoggingEnabled": {"TargetBucket": target, "TargetPrefix": of("target_prefix")}
+        },
+    )
+    return of("bucket")
+
+
 def _ec2(operation, tagged, path, **names):
     """A maker for EC2: ``names`` are arguments of the call, by those of the resource."""
 
@@ -270,6 +292,34 @@ def _subscription(account, of, _):
     )["SubscriptionArn"]
 
 
+def _key(account, _, address):
+    tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in account.tags(address)]
+    return account.client("kms").create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+
+
+def _web_acl(account, of, _):
+    shown = {
+        "SampledRequestsEnabled": True,
+        "CloudWatchMetricsEnabled": True,
+        "MetricName": of("name"),
+    }
+    made = account.client("wafv2").create_web_acl(
+        Name=of("name"), Scope=of("scope"), DefaultAction={"Allow": {}}, VisibilityConfig=shown
+    )["Summary"]
+    return f"{made['Id']}/{of('name')}/{of('scope')}"
+
+
+def _web_acl_log(account, of, _):
+    log = f"arn:aws:logs:{REGION}:123456789012:log-group:aws-waf-logs-x"
+    account.client("wafv2").put_logging_configuration(
+        LoggingConfiguration={
+            "ResourceArn": of("resource_arn"),
+            "LogDestinationConfigs": [log],
+        }
+    )
+    return of("resource_arn")
+
+
 STATEMENT = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
 
@@ -306,6 +356,15 @@ MAKERS = {  # in an order in which they can be made
                 }
             ]
         },
+    ),
+    "aws_s3_bucket_notification": _bucket_part(
+        "put_bucket_notification_configuration",
+        NotificationConfiguration={"EventBridgeConfiguration": {}},
+    ),
+    "aws_s3_bucket_logging": _bucket_log,
+    "aws_kms_key": _key,
+    "aws_kms_alias": _named(
+        "kms", "create_alias", AliasName="{name}", TargetKeyId="{target_key_id}"
     ),
     "aws_dynamodb_table": _named(
         "dynamodb",
@@ -378,6 +437,15 @@ MAKERS = {  # in an order in which they can be made
     "aws_lb": _balancer,
     "aws_lb_target_group": _target_group,
     "aws_lb_listener": _listener,
+    "aws_wafv2_web_acl": _web_acl,
+    "aws_wafv2_web_acl_association": _named(
+        "wafv2",
+        "associate_web_acl",
+        "{web_acl_arn},{resource_arn}",
+        WebACLArn="{web_acl_arn}",
+        ResourceArn="{resource_arn}",
+    ),
+    "aws_wafv2_web_acl_logging_configuration": _web_acl_log,
     "aws_ecs_cluster": _named("ecs", "create_cluster", clusterName="{name}"),
     "aws_ecs_task_definition": _task_definition,
     "aws_ecs_service": _service,

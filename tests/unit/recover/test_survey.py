@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from lib.errors import TapError
@@ -104,6 +105,50 @@ def test_what_lacks_a_tag_of_this_stack_s_is_left_alone(account, tags):
         Tags=[{"Key": key, "Value": value} for key, value in {"x": "y", **tags}.items()],
     )
     assert account.find(VPC) == []
+
+
+KEY = "aws_kms_key.key"
+KEYS = {**TINY, "resource": {"aws_kms_key": {"key": {"tags": {"Name": "dev-key-qa1"}}}}}
+
+
+def test_a_deleted_key_is_none(session):
+    """KMS has it for days yet, with its tags."""
+    account = Account(session, KEYS)
+    made = account.make(KEY)
+    assert account.find(KEY) == [made]
+    account.client("kms").schedule_key_deletion(KeyId=made)
+    assert account.find(KEY) == []
+    again = account.make(KEY)
+    assert account.find(KEY) == [again]
+
+
+def test_a_key_that_was_made_twice_is_told_and_its_deletion_too(session):
+    account = Account(session, KEYS)
+    made = {account.make(KEY), account.make(KEY)}
+    (problem,) = survey_of(Stack(KEYS, {}, session)).problems
+    assert all(id_ in problem.message for id_ in made)
+    assert "aws kms schedule-key-deletion --key-id" in problem.hint
+
+
+@pytest.mark.parametrize(("code", "found"), [("AccessDeniedException", 1), ("Throttling", None)])
+def test_a_key_that_its_owner_keeps_to_himself_is_left_alone(session, monkeypatch, code, found):
+    account = Account(session, KEYS)
+    theirs = account.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    account.make(KEY)
+    kms = account.client("kms")
+    describe = kms.describe_key
+
+    def refused(KeyId):  # pylint: disable=invalid-name  # as boto3 has it
+        if KeyId == theirs:
+            raise ClientError({"Error": {"Code": code}}, "DescribeKey")
+        return describe(KeyId=KeyId)
+
+    monkeypatch.setattr(kms, "describe_key", refused)
+    if found is None:
+        with pytest.raises(ClientError):
+            account.find(KEY)
+    else:
+        assert len(account.find(KEY)) == found
 
 
 def test_a_secret_of_a_copy_whose_suffix_begins_alike_is_left_alone(session):

@@ -1,0 +1,108 @@
+"""The stacks as they are synthesized: the JSON that Terraform reads, asked about by construct path.
+
+Everything that tells of an environment without touching it (cost, parity, pictures) reads this.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.config.environment_config import ENVIRONMENTS
+from lib.errors import TapError
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource; ``path`` is its construct's, below the stack's."""
+
+    address: str
+    path: str
+    values: Mapping[str, Any]
+
+    @property
+    def type(self) -> str:
+        """``aws_vpc``."""
+        return self.address.split(".")[0]
+
+    def get(self, attribute: str, default: Any = None) -> Any:
+        """The argument, or ``default`` where it isn't set."""
+        value = self.values.get(attribute)
+        return default if value is None else value
+
+    def refers(self, attribute: str) -> list[str]:
+        """The addresses that an argument refers to, in their order."""
+        return REFERENCE.findall(json.dumps(self.values.get(attribute)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One environment's stack; ``resources`` by their address, data sources left out."""
+
+    environment: str
+    region: str
+    resources: Mapping[str, Resource]
+    document: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "Stack":
+        """From the content of its ``cdk.tf.json``."""
+        (provider,) = document["provider"]["aws"]
+        return cls(
+            environment=provider["default_tags"][0]["tags"]["Environment"],
+            region=provider["region"],
+            resources={resource.address: resource for resource in _resources(document)},
+            document=document,
+        )
+
+    def all(self, type_: str) -> list[Resource]:
+        """Every resource of a type."""
+        return [resource for resource in self.resources.values() if resource.type == type_]
+
+    def referred(self, resource: Resource, attribute: str) -> list[Resource]:
+        """The resources that an argument of one refers to."""
+        return [self.resources[a] for a in resource.refers(attribute) if a in self.resources]
+
+
+def _resources(document: Mapping[str, Any]) -> Iterator[Resource]:
+    for type_, entries in document.get("resource", {}).items():
+        for name, values in entries.items():
+            path = values["//"]["metadata"]["path"].split("/", 1)[1]
+            yield Resource(f"{type_}.{name}", path, values)
+
+
+def synthesize(environ: Mapping[str, str], root: Path = ROOT) -> list[Stack]:
+    """The stacks that ``tap.py`` below ``root`` makes of the environments asked for, all without
+    ENVIRONMENT, in the order of the config. Written to a folder that is gone afterwards.
+    """
+    asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": "x1"}
+    asked |= {name: value for name, value in environ.items() if value}
+    with tempfile.TemporaryDirectory() as outdir:
+        done = subprocess.run(
+            [sys.executable, root / "tap.py"],
+            cwd=root,
+            env=asked | {"CDKTF_OUTDIR": outdir},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise TapError(f"synthesis failed:\n{done.stderr.strip()}", hint="see above")
+        manifest = json.loads(Path(outdir, "manifest.json").read_text(encoding="utf-8"))
+        stacks = [
+            Stack.read(
+                json.loads(Path(outdir, entry["synthesizedStackPath"]).read_text(encoding="utf-8"))
+            )
+            for entry in manifest["stacks"].values()
+        ]
+    order = [entry.name for entry in ENVIRONMENTS]
+    # Another commit's environment may be none of this one's: those come last.
+    return sorted(stacks, key=lambda s: (*order, s.environment).index(s.environment))
