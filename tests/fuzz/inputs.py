@@ -5,9 +5,10 @@ inputs change few fields, so that about half of them are good.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
@@ -113,6 +114,7 @@ _PLAUSIBLE: dict[str, Strategy] = {
     ),
     "network.cidr": _CIDR,
     "network.flow_log_retention_days": _RETENTION,
+    "network.zones": st.permutations("abcdef").map(lambda letters: tuple(letters[:3])),
     "database.engine_version": st.sampled_from([*aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT]),
     "database.instance_class": _matching(aws_limits.RDS_INSTANCE_CLASS_PATTERN),
     "database.backup_days": st.integers(0, 36),
@@ -126,6 +128,9 @@ _PLAUSIBLE: dict[str, Strategy] = {
     "database.monitoring_interval_seconds": st.sampled_from(aws_limits.RDS_MONITORING_INTERVALS),
     "database.log_exports": st.lists(
         st.sampled_from(aws_limits.RDS_POSTGRES_LOG_EXPORTS), unique=True
+    ).map(tuple),
+    "database.audited_statements": st.lists(
+        st.sampled_from(aws_limits.PGAUDIT_CLASSES), unique=True
     ).map(tuple),
     "database.log_retention_days": _RETENTION,
     "database.password_version": st.integers(0, aws_limits.INTEGER_MAX),
@@ -152,6 +157,12 @@ _PLAUSIBLE: dict[str, Strategy] = {
         r"arn:aws:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9/-]{1,40}"
     ),
     "load_balancer.tls_policy": _matching(aws_limits.TLS_POLICY_PATTERN),
+    "load_balancer.waf.requests_per_address": st.integers(
+        aws_limits.WAF_RATE_LIMIT_MIN - 1, aws_limits.WAF_RATE_LIMIT_MAX + 1
+    ),
+    "load_balancer.waf.log_retention_days": _RETENTION,
+    "encryption.deletion_days": st.integers(6, 31),
+    "access_logs.retention_days": st.integers(0, aws_limits.INTEGER_MAX),
     "load_balancer.allowed_cidrs": st.lists(_CIDR, min_size=1, max_size=4).map(tuple),
     "load_balancer.idle_timeout_seconds": st.integers(0, aws_limits.ALB_IDLE_TIMEOUT_MAX + 1),
     "load_balancer.deregistration_delay_seconds": st.integers(
@@ -167,21 +178,35 @@ _PLAUSIBLE: dict[str, Strategy] = {
         for name in ("service_cpu_percent", "service_memory_percent", "database_cpu_percent")
     },
 }
-_BY_TYPE: dict[Any, Strategy] = {bool: st.booleans(), int: _INTEGERS, str: _TEXT}
+_BY_TYPE: Mapping[Any, Strategy] = {bool: st.booleans(), int: _INTEGERS, str: _TEXT}
 
 
 def _value(path: str) -> Strategy:
     """Values for the field at ``path``: for the most part such as its rule takes."""
-    hint = _hint(path)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        typed: Strategy = st.sampled_from(hint)
-    elif hint in _BY_TYPE:
-        typed = _BY_TYPE[hint]
-    elif bare := next((kind for kind in get_args(hint) if kind in _BY_TYPE), None):
-        typed = st.one_of(st.none(), _BY_TYPE[bare], st.lists(_BY_TYPE[bare]).map(tuple))
-    else:
-        typed = st.none()
+    typed = _typed(HINTS[path])
     return _mostly(_PLAUSIBLE.get(path, typed), _mostly(typed, _ANYTHING))
+
+
+def _default(kind: Any) -> Any:
+    """A part of the config, as production has it or, where it has none, as it comes."""
+    for path, hint in HINTS.items():
+        if hint is kind:
+            return operator.attrgetter(path)(ENVIRONMENTS[-1])
+    return kind()
+
+
+def _typed(hint: Any) -> Strategy:
+    """Values of an annotation's type."""
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple:
+        return st.lists(_typed(arguments[0]), max_size=4).map(tuple)
+    if get_origin(hint) is Mapping:
+        return st.dictionaries(_TEXT, _TEXT, max_size=2)
+    if arguments:  # X | None
+        return st.one_of(st.none(), _typed(arguments[0]))
+    if dataclasses.is_dataclass(hint):
+        return _AUTOSCALING if hint is AutoscalingConfig else st.just(_default(hint))
+    return st.sampled_from(hint) if issubclass(hint, Enum) else _BY_TYPE[hint]
 
 
 def _mostly(good: Strategy, bad: Strategy) -> Strategy:
@@ -189,18 +214,22 @@ def _mostly(good: Strategy, bad: Strategy) -> Strategy:
     return st.integers(0, 9).flatmap(lambda number: bad if number == 7 else good)
 
 
-def _hint(path: str) -> Any:
-    """What the field is annotated with."""
-    kind: Any = EnvironmentConfig
-    for name in path.split("."):
-        kind = next((part for part in get_args(kind) if dataclasses.is_dataclass(part)), kind)
-        kind = get_type_hints(kind)[name]
-    return kind
+def annotations(kind: Any = EnvironmentConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The path of every field, and of every part of the config, with its annotation."""
+    for name, hint in get_type_hints(kind).items():
+        yield f"{prefix}{name}", hint
+        for part in (hint, *get_args(hint)):
+            if dataclasses.is_dataclass(part):
+                yield from annotations(part, f"{prefix}{name}.")
 
 
-PATHS = sorted(fields.all_fields())
+HINTS = dict(annotations())
+
+
 Change = dict[str, Any]  # values by path
-_ALONE = st.sampled_from(PATHS).flatmap(lambda path: st.fixed_dictionaries({path: _value(path)}))
+_ALONE = st.sampled_from(sorted(HINTS)).flatmap(
+    lambda path: st.fixed_dictionaries({path: _value(path)})
+)
 # Fields that have to fit each other.
 _TOGETHER = st.one_of(
     st.sampled_from(sorted(aws_limits.FARGATE_MEMORY_MIB)).flatmap(
