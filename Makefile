@@ -38,6 +38,13 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
+.tools/cdktn/.installed: way_out/requirements.txt
+	@echo "Installing cdktn into .tools/cdktn ..."
+	@python3 -m venv .tools/cdktn
+	@.tools/cdktn/bin/python -m pip install -q --disable-pip-version-check --no-compile \
+	  --no-deps --require-hashes -r $<
+	@touch $@
+
 .PHONY: local
 local: export ENVIRONMENT ?= dev
 local: export ENVIRONMENT_SUFFIX ?= local
@@ -60,11 +67,11 @@ ci: test ## The same
 .PHONY: lint
 lint: setup ## Formatting, pylint, types
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops tests bench bench/peers/*/*.py way_out/*.py
 	@npx --no-install pyright
 
 .PHONY: unit
-unit: setup ## The tests that take seconds, with coverage
+unit: setup .tools/cdktn/.installed ## The tests that take seconds, with coverage
 	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
@@ -96,6 +103,10 @@ docs: setup ## Write anew what the documents have from the environments: costs, 
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench
 
+.PHONY: way-out
+way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL, and compare
+	@$(RUN) pytest tests/integration/test_way_out.py
+
 .PHONY: clean
 clean: ## Remove what the commands made, but for local Terraform state
-	@rm -rf .venv .tools node_modules cdktf.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis
+	@rm -rf .venv .tools node_modules cdktf.out hcl.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis
