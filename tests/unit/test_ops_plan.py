@@ -320,7 +320,9 @@ def test_a_deploy_to_production_is_guarded(log, monkeypatch, capfd):
     assert "database.database_name in the config" in capfd.readouterr().out
     allow = "aws_db_instance.database_instance_D7FC2283"
     assert main(["cdktf", "deploy", "--auto-approve", "--allow", allow]) == 0
-    assert log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve --skip-synth"
+    assert (
+        log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve --skip-synth"
+    )
     assert not (planned.PLANS / "tap-prod-qa1").exists()
 
 
