@@ -43,7 +43,8 @@ node_modules/.installed: package-lock.json scripts/require
 	@scripts/require python3 $(PYTHON_WANTED)
 	@echo "Installing $* into .tools/$* ..."
 	@python3 -m venv --clear .tools/$*
-	@.tools/$*/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@.tools/$*/bin/pip install -q --disable-pip-version-check --no-compile \
+	  --require-hashes --no-deps -r $<
 	@touch $@
 
 .PHONY: local

@@ -238,18 +238,19 @@ def inventory(client: Client) -> list[Item]:
 
 def orphans(items: Iterable[Item], state: Mapping[str, Any]) -> list[Item]:
     """Those ``items`` that a Terraform state (as JSON) does not know and AWS did not make."""
-    known = {
-        instance["attributes"].get(name)
+    known = [
+        instance["attributes"]
         for resource in state["resources"]
         if resource["mode"] == "managed"
         for instance in resource["instances"]
-        for name in ("id", "arn", "name", "identifier")
-    }
+    ]
+    ids = {attributes.get(name) for attributes in known for name in ("id", "arn", "name")}
+    # A database that Terraform stopped waiting for has no ARN in the state yet.
+    databases = {attributes["identifier"] for attributes in known if "identifier" in attributes}
     return [
         item
         for item in items
-        # A database that Terraform stopped waiting for has no ARN in the state yet.
-        if not item.by_aws and not {item.id, item.id.rpartition(":db:")[2]} & known
+        if not item.by_aws and item.id not in ids and item.id.rpartition(":db:")[2] not in databases
     ]
 
 

@@ -21,6 +21,8 @@ from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPC, VPCBackend
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.elbv2.exceptions import DuplicateLoadBalancerName
+from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.kms.models import Alias, KmsBackend
 from moto.moto_api._internal import mock_random
 from moto.rds.models import DBInstance, DBParameterGroup
@@ -219,6 +221,28 @@ def deleted_is_not_listed(replace: Replace) -> None:
     replace(EC2ContainerServiceBackend, "list_services", active_services)
 
 
+def load_balancer_names(replace: Replace) -> None:
+    """CreateLoadBalancer makes one of a name: asked again with the same settings it returns that,
+    with others it refuses. moto makes another.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+    """
+    create = ELBv2Backend.create_load_balancer
+
+    def create_load_balancer(self: ELBv2Backend, name: str, **options: Any) -> FakeLoadBalancer:
+        there = [each for each in self.load_balancers.values() if each.name == name]
+        made = create(self, name, **options)
+        if not there:
+            return made
+        del self.load_balancers[made.arn]
+        settings = ("scheme", "subnets", "security_groups", "type")
+        if any(getattr(made, each) != getattr(there[0], each) for each in settings):
+            raise DuplicateLoadBalancerName
+        return there[0]
+
+    replace(ELBv2Backend, "create_load_balancer", create_load_balancer)
+
+
 def nat_interfaces(replace: Replace) -> None:
     """A NAT gateway's network interface is AWS's, and goes with it; moto shows it as one's own and
     leaves it behind.
@@ -367,6 +391,7 @@ PATCHES: tuple[Patch, ...] = (
     service_settings,
     tasks_run,
     deleted_is_not_listed,
+    load_balancer_names,
     nat_interfaces,
     network_acls_go,
     rule_descriptions,

@@ -5,15 +5,16 @@ import signal
 import pytest
 
 from tests.chaos.deploys import Terminal, copy, kill, made
+from tests.conftest import BY_NAME
+from tests.synthesized import Synthesized
 
-RESOURCES = 68  # dev's
+RESOURCES = sum(map(len, Synthesized.of(BY_NAME["dev"]).document["resource"].values()))
 POINTS = [1 + round(number * (RESOURCES - 2) / 19) for number in range(20)]
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_recover_and_deploy_mend_it(point):
     with copy() as place:
-        assert place.site.progress.total == RESOURCES
         terminal = Terminal(place.command(), place.environ())
         terminal.until(lambda: made(terminal.shown) >= point or terminal.code is not None)
         assert terminal.code is None, terminal.shown[-4000:]

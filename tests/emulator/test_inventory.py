@@ -162,6 +162,10 @@ def test_orphans_are_what_the_state_does_not_know() -> None:
     }
     known = [Item("ec2", "vpc", "vpc-1"), Item("rds", "database", "arn:db")]
     known.append(Item("rds", "database", "arn:aws:rds:us-east-1:1:db:db"))  # tainted: no ARN yet
+    # A subnet group may have the database's name.
+    state["resources"].append({"mode": "managed", "instances": [{"attributes": {"name": "db2"}}]})
+    unmade = Item("rds", "database", "arn:aws:rds:us-east-1:1:db:db2")
+    assert orphans([unmade], state) == [unmade]
     unknown = [Item("ec2", "vpc", "vpc-2"), Item("ec2", "vpc", "vpc-3")]
     automatic = Item("kms", "key", "key", by_aws=True)
     assert orphans([*known, *unknown, automatic], state) == unknown

@@ -212,6 +212,22 @@ def _deleted_is_not_listed() -> None:
     assert ecs.describe_clusters(clusters=["cluster"])["clusters"][0]["status"] == "INACTIVE"
 
 
+def _load_balancer_names() -> None:
+    ec2, elb = _client("ec2"), _client("elbv2")
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"][:3]]
+
+    def arn(number: int) -> str:
+        (made,) = elb.create_load_balancer(Name="balancer", Subnets=subnets[:number])[
+            "LoadBalancers"
+        ]
+        return made["LoadBalancerArn"]
+
+    assert arn(3) == arn(3)
+    with pytest.raises(elb.exceptions.DuplicateLoadBalancerNameException):
+        arn(2)
+    assert len(elb.describe_load_balancers()["LoadBalancers"]) == 1
+
+
 def _nat_interfaces() -> None:
     ec2 = _client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
