@@ -74,7 +74,9 @@ e2e: setup ## Deploy all environments to an AWS emulator, look, change, destroy 
 
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
-	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py -n 3 --dist load
+	@$(RUN) pytest tests/chaos tests/e2e --ignore=tests/e2e/test_deployed.py \
+	  --ignore-glob='*/test_state*' -n 3 --dist load
+	@TAP_LOCK_ROUNDS=200 $(RUN) pytest tests/e2e/test_state*.py -n 3 --dist loadfile
 
 .PHONY: format
 format: setup ## Format the code
