@@ -102,6 +102,7 @@ fuzz: setup ## 2,000 configs: each is refused by name, or Terraform takes what c
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
 	@$(RUN) pytest tests/chaos -n 3 --dist load
+	@TAP_LOCK_ROUNDS=200 $(RUN) pytest tests/e2e/test_state*.py -n 3 --dist loadgroup
 
 .PHONY: hooks
 hooks: setup .tools/checks/.installed ## Check what is committed, as it is committed (pre-commit)

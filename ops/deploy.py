@@ -18,7 +18,7 @@ from ops import graceful, guard
 from ops.cdktf_cli import CDKTF, OUTPUT, cli_arguments, cli_environ, synthesize
 from ops.graceful import Command
 from ops.planned import guarded
-from ops.state.bootstrap import bootstrap, check
+from ops.state.bootstrap import bootstrap, check, check_saved
 from ops.state.commands import confirm_teardown
 from ops.state.homes import RECOVER, Homes
 from ops.state.locks import Locked, Locks
@@ -110,6 +110,7 @@ def _prepared(
     left = []
     for stack in stacks:
         place = stack.place
+        check_saved(place)
         if not stack.in_bucket:
             if verb != "diff":
                 _check_local(place)

@@ -23,6 +23,7 @@ from lib.config.environment_config import (
     AutoscalingConfig,
     EnvironmentConfig,
     NatMode,
+    StateLock,
     SubnetTier,
 )
 from lib.config.type_check import Finding, shown, type_findings
@@ -83,6 +84,14 @@ def warnings(environment: EnvironmentConfig, today: date) -> list[str]:
                 f"{label}.alarms.emails", "production's alarms reach nobody", "name an address"
             )
             found.append(str(problem))
+    if environment.state.lock is not StateLock.LOCKFILE:
+        problem = Problem(
+            f"{environment.name}.state.lock",
+            "newer Terraform calls the lock table deprecated in the middle of its JSON, which the "
+            "cdktf CLI then cannot read",
+            "StateLock.LOCKFILE, or stay with Terraform 1.11; docs/adr/0006-state-locking.md",
+        )
+        found.append(str(problem))
     return found
 
 

@@ -22,14 +22,19 @@ SLOW = "aws_s3_bucket_lifecycle_configuration."
 def check(place: Place) -> Homes:
     """Look where the state is. Raises ``TapError`` where to deploy would lose something: onto a
     state that is missing, cut short or not the newest."""
-    if place.errored.exists():
-        raise TapError(
-            f"Terraform could not save the state: it is in {place.errored}", hint=RECOVER
-        )
+    check_saved(place)
     homes = Homes.of(place)
     if problem := homes.problem(place):
         raise problem
     return homes
+
+
+def check_saved(place: Place) -> None:
+    """Raise ``TapError`` where Terraform has left a state that it could not save."""
+    if place.errored.exists():
+        raise TapError(
+            f"Terraform could not save the state: it is in {place.errored}", hint=RECOVER
+        )
 
 
 def bootstrap(place: Place, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:

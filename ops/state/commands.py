@@ -11,8 +11,7 @@ from lib.config.selection import select
 from lib.errors import TapError
 from ops import graceful
 from ops.cdktf_cli import OUTPUT, cli_environ, synthesize
-from ops.state.bootstrap import bootstrap, document_of
-from ops.state.homes import Homes
+from ops.state.bootstrap import bootstrap, check, document_of
 from ops.state.mend import Mender, release
 from ops.state.move import move_home, move_in
 from ops.state.place import Place, place_of
@@ -112,17 +111,15 @@ def _bootstrap(place: Place, _options: argparse.Namespace, environ: Mapping[str,
 
 
 def _migrate(place: Place, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    homes, terraform = Homes.of(place), Terraform(place, environ)
-    if problem := homes.problem(place):
-        raise problem
+    homes, terraform = check(place), Terraform(place, environ)
     to_bucket = options.to is StateBackend.S3
     source, target = (homes.local, homes.remote) if to_bucket else (homes.remote, homes.local)
-    if not homes.bucket_exists:
-        raise TapError(f"there is no bucket {place.bucket}", hint="pipenv run state bootstrap")
     if source is None and target is None:
         raise TapError("there is no state to move", hint="npm run cdktf:deploy makes one")
     if source is None:
         _tell(f"{place.stack}: the state is there already: {target}")
+    elif not homes.bucket_exists:
+        raise TapError(f"there is no bucket {place.bucket}", hint="pipenv run state bootstrap")
     elif to_bucket:
         move_in(place, terraform, _tell)
     else:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lib.errors import TapError
-from ops.state.bootstrap import document_of, own_addresses
-from ops.state.homes import Bucket, Homes, Snapshot
+from ops.state.bootstrap import check, document_of, own_addresses
+from ops.state.homes import Bucket, Snapshot
 from ops.state.locks import Locks
 from ops.state.move import backup, move_home
 from ops.state.place import Place
@@ -33,9 +33,7 @@ def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], Non
 
     Raises ``TapError``, and may then be run again.
     """
-    homes = Homes.of(place)
-    if problem := homes.problem(place):
-        raise problem
+    homes = check(place)
     if not homes.remote and not homes.local:
         tell(f"{place.stack}: nothing to tear down")
         return

@@ -13,6 +13,7 @@ import pytest
 from lib.config.environment_config import StateLock
 from ops.cdktf_cli import CDKTF, ROOT
 from ops.emulator.inventory import inventory
+from ops.sandbox import QUIET
 from ops.state.homes import Bucket
 from ops.state.locks import Locks
 from ops.state.place import Place
@@ -148,7 +149,7 @@ def test_a_second_run_changes_nothing(dev, first):
 def test_the_outputs_can_be_read(dev, first):
     assert first
     file = dev.site.folder / "outputs.json"
-    options = ["--skip-synth", "--output", str(dev.output), "--outputs-file", str(file)]
+    options = [*QUIET, "--output", str(dev.output), "--outputs-file", str(file)]
     end(dev.started(str(CDKTF), "output", dev.site.stack_id, *options))
     outputs = json.loads(file.read_text())[dev.site.stack_id]
     assert outputs["state_bucket"] == dev.place.bucket

@@ -22,6 +22,7 @@ from ops.state.place import Place
 from ops.state.status import Status
 from ops.state.teardown import teardown
 from ops.state.terraform import Terraform
+from tests.chaos.proxy import Fault, FaultProxy
 from tests.e2e.conftest import SUFFIX, opened
 from tests.e2e.places import certain, forked
 
@@ -78,12 +79,12 @@ class Part:
         """What a person is told."""
         self.told.append(text)
 
-    def command(self, *arguments):
+    def command(self, *arguments, **environ):
         """Terraform, started, in a process group of its own."""
         return subprocess.Popen(
             ["terraform", *arguments, "-no-color", "-input=false"],
             cwd=self.place.folder,
-            env=self.environ,
+            env=self.environ | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -222,6 +223,16 @@ def test_a_digest_from_before_a_change_of_lock_is_put_right(part):
     assert part.terraform.pull().same(part.state())
 
 
+class Outage(FaultProxy):
+    """A way to AWS on which S3 can be lost."""
+
+    begun = False
+
+    def fate(self, call):
+        """Nothing of S3 works from when it has begun."""
+        return Fault.FAILED if self.begun and call.startswith("s3 ") else None
+
+
 def test_the_bucket_out_of_reach_at_the_end_of_an_apply(part):
     """Terraform leaves errored.tfstate, and the lock."""
     document = dict(document_of(part.place))
@@ -231,22 +242,15 @@ def test_the_bucket_out_of_reach_at_the_end_of_an_apply(part):
         "tags": {"Name": "made in the outage"},
     }
     part.write(document)
-    s3 = part.session.client("s3")
-    policy = s3.get_bucket_policy(Bucket=part.place.bucket)["Policy"]
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*"}
-    deny["Resource"] = f"arn:aws:s3:::{part.place.bucket}/*"
-    apply = part.command("apply", "-auto-approve")
-    while len(part.vpcs()) < 2:
-        assert apply.poll() is None
-        time.sleep(0.1)
-    s3.put_bucket_policy(
-        Bucket=part.place.bucket,
-        Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}),
-    )
-    printed, _ = apply.communicate()
+    with Outage(part.site.emulator.endpoint_url, seed=0, rates={}) as proxy:
+        apply = part.command("apply", "-auto-approve", AWS_ENDPOINT_URL=proxy.url)
+        while not any(vpc["CidrBlock"] == "10.9.0.0/16" for vpc in part.vpcs()):
+            assert apply.poll() is None, apply.communicate()[0]
+            time.sleep(0.1)
+        proxy.begun = True
+        printed, _ = apply.communicate()
     assert apply.returncode == 1
     assert "errored.tfstate" in printed
-    s3.put_bucket_policy(Bucket=part.place.bucket, Policy=policy)
     unsaved = certain(Snapshot.read(part.place.errored))
     with pytest.raises(TapError, match="could not save the state"):
         bootstrap(part.place, part.environ, part.tell)

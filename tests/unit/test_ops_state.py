@@ -1,5 +1,7 @@
 """``ops state``: where the state is, what may be moved and mended, and what is refused."""
 
+# pylint: disable=protected-access  # a step is looked at by itself
+
 import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,7 @@ from ops.state.homes import (
     rolled_back,
 )
 from ops.state.locks import Lock, Locked, Locks
-from ops.state.mend import release
+from ops.state.mend import Mender, release
 from ops.state.place import place_of
 from ops.state.policy import policy_of
 from ops.state.status import Status
@@ -194,7 +196,7 @@ def test_somebody_else_s_bucket_is_named(place):
     s3 = Mock()
     s3.head_bucket.side_effect = ClientError({"Error": {"Code": "403"}}, "HeadBucket")
     bucket = Bucket(place)
-    bucket._s3 = s3  # pylint: disable=protected-access
+    bucket._s3 = s3
     with pytest.raises(TapError, match="is not this account's") as raised:
         bucket.exists()
     assert "account_id" in raised.value.hint
@@ -203,7 +205,7 @@ def test_somebody_else_s_bucket_is_named(place):
 def test_what_aws_refuses_is_told(place):
     s3 = Mock()
     bucket = Bucket(place)
-    bucket._s3 = s3  # pylint: disable=protected-access
+    bucket._s3 = s3
     s3.get_object.side_effect = ClientError(
         {"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"
     )
@@ -385,8 +387,8 @@ def test_a_table_that_one_may_not_read_is_no_lock_where_it_is_not_used(tmp_path)
     denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetItem")
     for lock, fine in ((StateLock.LOCKFILE, True), (StateLock.BOTH, False)):
         locks = Locks(make_place(tmp_path / lock, lock, bucket=lock is StateLock.LOCKFILE))
-        locks._database = Mock()  # pylint: disable=protected-access
-        locks._database.get_item.side_effect = denied  # pylint: disable=protected-access
+        locks._database = Mock()
+        locks._database.get_item.side_effect = denied
         if fine:
             assert not locks.held()
         else:
@@ -479,6 +481,73 @@ def test_a_stack_goes_only_when_it_is_named(synthesized, monkeypatch, named, typ
             commands.confirm_teardown(place, named)
 
 
+# recovery: what Terraform has no part in
+
+
+def mender(place, *, dry_run=False):
+    """A mender, and what it tells."""
+    told = []
+    return Mender(place, {}, told.append, dry_run=dry_run), told
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(place):
+    put(place, snapshot(3))
+    place.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
+    place.errored.write_bytes(snapshot(4).content)
+    mend, told = mender(place, dry_run=True)
+    assert mend.mend() is None
+    assert told[0].startswith("would be done: the state in")
+    assert "serial 3" in told[0] and "was deleted" in told[0]
+    assert Bucket(place).read() is None
+    assert place.errored.exists()
+
+
+def test_a_local_state_that_was_cut_short_gets_its_backup(place):
+    place.file.write_bytes(BROKEN.content)
+    keep(place.file.with_name(f"{place.file.name}.backup"), snapshot(2).content)
+    mend, told = mender(place)
+    mend._mend_file()
+    assert Snapshot.read(place.file) == snapshot(2)
+    (broken,) = place.file.parent.glob("*.broken-*")
+    assert broken.read_bytes() == BROKEN.content
+    assert broken.name in told[0]
+
+
+@pytest.mark.parametrize(
+    ("unsaved", "saved", "pushed"),
+    [
+        (snapshot(3), snapshot(2), True),
+        (snapshot(2), snapshot(3), False),
+        (snapshot(3, "two"), snapshot(2), False),
+        (snapshot(2), snapshot(2), False),
+        (BROKEN, snapshot(2), False),
+    ],
+)
+def test_what_was_not_saved_is_pushed_only_when_it_is_the_newest(place, unsaved, saved, pushed):
+    put(place, saved)
+    place.errored.write_bytes(unsaved.content)
+    terraform = Mock()
+    mender(place)[0]._save_errored(terraform)
+    assert terraform.push.called == pushed
+    assert not place.errored.exists()
+    (kept,) = place.file.parent.glob("*.kept")
+    assert kept.read_bytes() == unsaved.content
+
+
+def test_what_was_not_saved_is_the_state_where_there_is_none(place):
+    place.errored.write_bytes(snapshot(1).content)
+    mender(place)[0]._save_errored(Mock())
+    assert Bucket(place).read() == snapshot(1)
+    assert not place.errored.exists()
+
+
+def test_without_a_whole_version_it_is_begun_anew(place):
+    put(place, BROKEN)
+    mender(place)[0]._mend_object()
+    assert Bucket(place).read() is None
+    assert Bucket(place).digest() is None
+
+
 # the commands
 
 
@@ -560,6 +629,29 @@ def test_the_policy_is_json(state):
     code, printed, _ = state("policy")
     assert code == 0
     assert json.loads(printed)["Statement"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (snapshot(7), None, "s3", 0, "there already: serial 7"),
+        (None, snapshot(7), "local", 0, "there already: serial 7"),
+        (None, None, "s3", 2, "no state to move"),
+        (snapshot(1), snapshot(2), "s3", 2, "two states"),
+        (BROKEN, None, "local", 2, "cut short"),
+    ],
+)
+def test_what_needs_no_move_or_cannot_be_moved(synthesized, state, case):
+    remote, local, to, code, says = case
+    place = synthesized
+    if remote:
+        put(place, remote)
+    if local:
+        keep(place.file, local.content)
+    got, printed, told = state("migrate", "--to", to, "--skip-synth")
+    assert got == code and says in printed + told
+    assert Bucket(place).read() == remote
+    assert Snapshot.read(place.file) == local
 
 
 @pytest.mark.parametrize("verb", ["bootstrap", "recover", "teardown"])

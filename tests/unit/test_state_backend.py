@@ -1,8 +1,12 @@
 """The state: its bucket and table, and the backend that each environment uses."""
 
+from datetime import date
+
 import pytest
 
 from lib.config.environment_config import StateBackend, StateLock
+from lib.config.validation import warnings
+from tests.conftest import BY_NAME, changed
 from tests.synthesized import SUFFIX
 
 ACCOUNT = "123456789012"
@@ -95,6 +99,13 @@ def test_the_lock_is_the_config_s(synthesize, lock, table, lockfile):
     name = stack.at("state/lock_table")["name"]
     assert backend.get("dynamodb_table") == (name if table else None)
     assert backend.get("use_lockfile") == (True if lockfile else None)
+
+
+@pytest.mark.parametrize("lock", StateLock)
+def test_a_lock_that_newer_terraform_deprecates_is_warned_of(lock):
+    config = changed(BY_NAME["dev"], state={"lock": lock})
+    told = [each for each in warnings(config, date(2026, 1, 1)) if "dev.state.lock" in each]
+    assert len(told) == (lock is not StateLock.LOCKFILE)
 
 
 def test_the_account_and_the_role_hold_for_the_state_too(synthesize):
