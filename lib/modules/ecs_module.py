@@ -186,7 +186,7 @@ class EcsModule(Construct):
             "CKV_AWS_65",
             "AwsSolutions-ECS4",
             reason="its service's metrics and logs say enough",
-            cost="$10",
+            cost="$11",
             when=not self._config.container_insights,
         )
         return cluster

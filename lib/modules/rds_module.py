@@ -200,7 +200,7 @@ class RdsModule(Construct):
             database,
             "CKV_AWS_118",
             reason="CloudWatch's metrics say enough",
-            cost="$0.30",
+            cost="$0.10",
             when=not config.monitoring_interval_seconds,
         )
         waive(
