@@ -8,17 +8,13 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import lib  # isort: skip
-
-from cdktf import App
-
 from lib.config import aws_limits
 from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
 from lib.config.validation import validate
 from lib.errors import ConfigError
 from lib.tap_stack import TapStack
 
-assert lib.__doc__  # it comes before cdktf, which loads the bindings its way
+from cdktf import App  # isort: skip  # pylint: disable=wrong-import-order  # lib comes before it
 
 VARIANTS = {"shipped": (False, False), "certificate": (True, False), "password": (True, True)}
 SUFFIX = "policy"

@@ -106,9 +106,9 @@ class DatabaseConfig:
 
     ``engine_version`` is a major version: AWS chooses and patches the minor one.
     ``multi_az`` keeps a standby in another zone, and doubles the cost of instance and storage.
-    ``monitoring_interval_seconds`` 0 turns enhanced monitoring off; 60 cost some $0.30 a month.
+    ``monitoring_interval_seconds`` 0 turns enhanced monitoring off; 60 cost $0.10 a month.
     ``performance_insights`` are free for the seven days that they are kept. ``audited_statements``
-    are the classes of statements that pgAudit logs ($0.50 a GB), without the passwords in them; none
+    are the classes of statements that pgAudit logs ($0.50 a GB), without passwords in them; none
     turns it off, and all of it is logged once the database has ``CREATE EXTENSION pgaudit``.
     ``password_version`` counts up when a given ``DB_PASSWORD`` changes: Terraform cannot see a
     write-only value change. ``extended_support`` is chosen when the instance is made: RDS does not
@@ -167,7 +167,7 @@ class ServiceConfig:
     The default image answers on any path below its empty document root: it shows that the
     environment works, until a team puts its own image in. ``command`` None keeps the image's own.
     ``environment`` is for what isn't secret; the database's address and secret are added to it.
-    ``container_insights`` cost some $10 a month, in metrics of the cluster, the service and tasks.
+    ``container_insights`` cost some $11 a month, in metrics of the cluster, the service and tasks.
     """
 
     cpu_units: int
@@ -200,7 +200,7 @@ class ServiceConfig:
 class WafConfig:
     """A web application firewall: AWS's managed rules, and a limit to what one address may ask for.
 
-    $10 a month ($5, and $1 for each of five rules), $0.60 for a million requests, and $0.50 for a GB
+    $10 a month ($5, and $1 for each of five rules), $0.60 for a million requests, $0.50 for a GB
     of logs, which have what it blocked or counted. ``block=False`` only counts: a way to see what
     would be blocked before it is.
     """
@@ -243,13 +243,14 @@ class StateConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncryptionConfig:
-    """Whose keys encrypt; everything that can be encrypted is, either way.
+    """Whose keys encrypt what is stored.
 
     ``customer_key`` makes a KMS key of the environment's own, for its logs, its alarms' topic, its
     lock table, Performance Insights and a given password: $1 a month, another $1 after each of its
-    first two yearly rotations, and $0.03 for 10,000 uses. Without, AWS's own keys do it for nothing.
-    What has to outlive the environment (the state, the database's last snapshot) is never encrypted
-    with it: once deleted, after ``deletion_days``, it takes all that it encrypted along.
+    first two yearly rotations, and $0.03 for 10,000 uses. Without, AWS's own keys do it for free,
+    but for the topic, which they cannot. Decide before the first deploy: a key that goes takes
+    along what it encrypted, ``deletion_days`` later. What has to outlive the environment (the
+    state, the database's last snapshot) is never encrypted with it.
     """
 
     customer_key: bool = True
@@ -260,8 +261,8 @@ class EncryptionConfig:
 class AccessLogsConfig:
     """A bucket with a line for each request to the load balancer, and to the state's bucket.
 
-    $0.023 a GB and month, kept for ``retention_days``. ``deletable`` lets Terraform empty and delete
-    it with the environment.
+    $0.023 a GB and month, kept for ``retention_days``. ``deletable`` lets Terraform empty and
+    delete it with the environment.
     """
 
     retention_days: int = 365

@@ -160,7 +160,7 @@ class EcsModule(Construct):
         waive(
             service,
             "CKV_AWS_333",
-            reason="without NAT a public address is the way to the image; only the load balancer is let in",
+            reason="its way to the image without NAT; only the load balancer is let in",
             cost="$33 for a NAT gateway",
             when=config.subnets is SubnetTier.PUBLIC,
         )
@@ -186,7 +186,7 @@ class EcsModule(Construct):
             "CKV_AWS_65",
             "AwsSolutions-ECS4",
             reason="its service's metrics and logs say enough",
-            cost="$10",
+            cost="$11",
             when=not self._config.container_insights,
         )
         return cluster

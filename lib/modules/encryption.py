@@ -64,7 +64,7 @@ def _policy(account: AccountOutputs) -> str:
             # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
             "Sid": "LogsOfThisAccount",
             "Effect": "Allow",
-            "Principal": {"Service": f"logs.{account.region}.amazonaws.com"},
+            "Principal": {"Service": f"logs.{account.region}.{account.dns_suffix}"},
             "Action": [
                 *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"),
                 "kms:ReEncrypt*",

@@ -80,7 +80,7 @@ class LogBucketModule(Construct):
         waive(
             bucket,
             "CKV_AWS_145",
-            reason="load balancers write to no bucket whose default is a KMS key: S3's own key encrypts",
+            reason="load balancers write to none under a KMS key: S3's own key encrypts",
             cost="cannot be had",
         )
         versioning = S3BucketVersioningA(

@@ -24,7 +24,7 @@ def log_group(
     waive(
         group,
         "CKV_AWS_158",
-        reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+        reason="encrypted with AWS's key; its own is for environments with real data",
         cost="$1 for the environment's key",
         when=encryption.key_arn is None,
     )

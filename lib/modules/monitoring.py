@@ -81,7 +81,7 @@ class MonitoringModule(Construct):
         waive(
             self._topic,
             "CKV_AWS_26",
-            reason="alarms reach no topic under a key of AWS's, and this environment has none of its own",
+            reason="alarms reach no topic under AWS's key, and there is none of its own",
             cost="$1 for the environment's key",
             when=encryption.key_arn is None,
         )

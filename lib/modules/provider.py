@@ -47,6 +47,7 @@ class ProviderModule(Construct):
         self.outputs = AccountOutputs(
             account_id=DataAwsCallerIdentity(self, "caller").account_id,
             partition=partition.partition,
+            dns_suffix=partition.dns_suffix,
             reverse_dns_prefix=partition.reverse_dns_prefix,
             region=config.region,
         )

@@ -178,7 +178,7 @@ class RdsModule(Construct):
             "CKV_AWS_157",
             "AwsSolutions-RDS3",
             reason="may be down for the minutes of a restore: a standby is for production",
-            cost="the instance and its storage once more: $15 for a db.t3.micro, $29 for a db.t3.small",
+            cost="instance and storage once more: $15 for db.t3.micro, $29 for db.t3.small",
             when=not config.multi_az,
         )
         waive(
@@ -200,7 +200,7 @@ class RdsModule(Construct):
             database,
             "CKV_AWS_118",
             reason="CloudWatch's metrics say enough",
-            cost="$0.30",
+            cost="$0.10",
             when=not config.monitoring_interval_seconds,
         )
         waive(
@@ -213,7 +213,7 @@ class RdsModule(Construct):
         waive(
             database,
             "CKV_AWS_354",
-            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            reason="encrypted with AWS's key; its own is for environments with real data",
             cost="$1 for the environment's key",
             when=config.performance_insights and self._key_arn is None,
         )
@@ -307,13 +307,13 @@ class RdsModule(Construct):
         waive(
             secret,
             "CKV2_AWS_57",
-            reason="who gives the password rotates it; RDS rotates the one that it makes, without DB_PASSWORD",
+            reason="who gives a password rotates it; without one, RDS does",
             cost="nothing",
         )
         waive(
             secret,
             "CKV_AWS_149",
-            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            reason="encrypted with AWS's key; its own is for environments with real data",
             cost="$1 for the environment's key",
             when=self._key_arn is None,
         )

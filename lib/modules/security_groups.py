@@ -71,7 +71,7 @@ class SecurityGroupsModule(Construct):
                 waive(
                     rule,
                     "CKV_AWS_260",
-                    reason="where a browser knocks first; with a certificate, it is sent on to HTTPS",
+                    reason="where browsers knock first; a certificate sends them to HTTPS",
                     cost="nothing",
                     when=port == HTTP and cidr == ANYWHERE,
                 )

@@ -173,7 +173,7 @@ class StateBackendModule(Construct):
         waive(
             table,
             "CKV_AWS_119",
-            reason="encrypted with a key of AWS's; one of its own is for environments with real data",
+            reason="encrypted with AWS's key; its own is for environments with real data",
             cost="$1 for the environment's key",
             when=encryption.key_arn is None,
         )
@@ -203,14 +203,14 @@ class StateBackendModule(Construct):
         waive(
             bucket,
             "CKV_AWS_144",
-            reason="versioned, and ops recover makes a lost state anew; a lost region takes what it describes",
+            reason="has versions; a lost region takes along what the state describes",
             cost="cents, and a second bucket elsewhere",
         )
         waive(
             bucket,
             "CKV_AWS_145",
-            reason="S3's own key encrypts it: the state must be readable when the environment's key is gone",
-            cost="$0.03 for 10,000 uses of a key, and $1 for one that outlives the environment",
+            reason="S3's own key encrypts it: it has to be readable without the other",
+            cost="$1 for a key that outlives the environment",
         )
 
 

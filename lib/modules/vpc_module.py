@@ -1,9 +1,9 @@
 """The VPC: three public and three private subnets over three zones, and the ways out of them.
 
 Needs a region that has the zones which config names: the plan says so where one is missing. Each
-private subnet has a route table of its own, whichever the NAT mode: changing the mode changes routes,
-never subnets. Leaves out IPv6, network ACLs (the default ones let all through; security groups decide)
-and interface endpoints.
+private subnet has a route table of its own, whichever the NAT mode: changing the mode changes
+routes, never subnets. Leaves out IPv6, network ACLs (the default ones let all through; security
+groups decide) and interface endpoints.
 
 Rules: https://docs.aws.amazon.com/vpc/latest/userguide/what-is-amazon-vpc.html
 """

@@ -1,7 +1,7 @@
 """checkov, in an environment of its own, on a copy of a stack that it can read.
 
 It never says that it read nothing: ``--framework terraform`` skips JSON, a ``terraform`` block that
-it doesn't expect ends the parsing, and both exit with 0. Hence the copy, and a count of what passed.
+it doesn't expect ends the parsing, and both exit with 0. Hence the copy, and a count of passes.
 """
 
 import json

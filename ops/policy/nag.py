@@ -1,7 +1,7 @@
 """tf-nag, in an environment of its own, on a plan: a second opinion, by the rules of cdk-nag.
 
-It wants values: on the plan of a stack that is not deployed it knows no policy and no container, and
-says so. On the plan of one that is deployed it looks at everything.
+It wants values: on the plan of a stack that is not deployed it knows no policy and no container,
+and says so. On the plan of one that is deployed it looks at everything.
 """
 
 import json

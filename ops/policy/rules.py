@@ -1,8 +1,8 @@
 """What checkov misses in synthesized JSON, as rules of our own.
 
 It reads no policy of keys and topics, no rule of a security group beyond the ports that it knows,
-and little of a container (``privilege``, where ECS says ``privileged``). Each rule is a generator of findings over a stack, under the id that it has in
-``RULES``.
+and little of a container (``privilege``, where ECS says ``privileged``). Each rule is a generator
+of findings over a stack, under the id that it has in ``RULES``.
 """
 
 import json

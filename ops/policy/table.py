@@ -15,16 +15,16 @@ TARGETS = {"prod": 4, "staging": 8, "dev": 14}
 
 HEAD = """# What policy checks object to, and why it stays
 
-`make policy` holds every environment's synthesized stack against [checkov](https://www.checkov.io)
-and against rules of our own ([ops/policy/rules.py](../ops/policy/rules.py)) for what that misses.
-`make e2e` holds the plan of each deployed one against
-[tf-nag](https://github.com/vumdao/terraform-nag), whose checks begin with `AwsSolutions`. A finding
-is mended, or waived beside its resource (`waive` in [lib/modules](../lib/modules)) with a reason, the
-cost of mending it, and the day on which the waiver ends: {review}. A finding without a waiver fails,
-and so do a waiver without a finding and one that has ended. `make policy OPTIONS=--write` writes this
-page.
+`make policy` holds every environment's synthesized stack against
+[checkov](https://www.checkov.io) and against rules of our own
+([ops/policy/rules.py](../ops/policy/rules.py)) for what that misses. `make e2e` holds the plan of
+each deployed one against [tf-nag](https://github.com/vumdao/terraform-nag), whose checks begin
+with `AwsSolutions`. A finding is mended, or waived beside its resource (`waive` in
+[lib/modules](../lib/modules)) with a reason, the cost of mending it, and the day on which the
+waiver ends: {review}. A finding without a waiver fails, and so do a waiver without a finding and
+one that has ended. `make policy OPTIONS=--write` writes this page.
 
-Different checks of checkov that are waived; what changes with a certificate is what plain HTTP takes:
+Different checks of checkov that are waived; a certificate takes away those of plain HTTP:
 
 | | as shipped | with `certificate_arn` | with it, at most |
 |---|---|---|---|

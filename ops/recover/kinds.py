@@ -10,13 +10,13 @@ class Kind:
     """How AWS is asked for one type of resource.
 
     ``found`` is a JMESPath expression over a page of the answer. It gives an object for each thing:
-    its ``id``; its ``status`` where it takes a while to be made; its ``tags`` where nothing else
-    tells whose it is, those of others being left out; whatever attribute others refer to. In it and
-    in ``arguments``, ``$name`` is the resource's argument of that name. ``import_id`` makes the
-    import's id where it isn't the thing's. ``told`` are further calls about each thing, by its id as
-    the argument that each names, and what they add to the object: a thing that is ``gone`` is none.
-    ``delete`` is the command that deletes one, for what can
-    exist twice. ``if_same``: adopted only where Terraform would make just the same.
+    its ``id``; its ``status`` where it takes a while to be made; its ``tags`` where nothing
+    else tells whose it is, those of others being left out; whatever attribute others refer to.
+    In it and in ``arguments``, ``$name`` is the resource's argument of that name. ``import_id``
+    makes the import's id where it isn't the thing's. ``told`` are further calls about each
+    thing, by its id as the argument that each names, and what they add to the object: a thing
+    that is ``gone`` is none. ``delete`` is the command that deletes one, for what can exist
+    twice. ``if_same``: adopted only where Terraform would make just the same.
     """
 
     service: str

@@ -156,6 +156,8 @@ def effects(sandbox: Sandbox, site: Site) -> dict[str, str]:
 NOT_PLANNED = {
     "network.cidr": "AWS refuses it half-way, since what is in use cannot change its VPC: deploy a "
     "copy with a suffix of its own, move the data, destroy this",
+    "encryption.customer_key": "removes `aws_kms_key`, and with it what it encrypted: logs until "
+    "then, the lock table, Performance Insights. Decide before the first deploy",
     "network.zones": "AWS refuses it half-way, since a subnet in use cannot move: deploy a copy "
     "with a suffix of its own, move the data, destroy this",
     "name": "another stack: deploy it, move the data, destroy the old one",

@@ -5,12 +5,12 @@ import pytest
 from lib.config.environment_config import AlarmsConfig
 
 KEY = "${aws_kms_key."
-USERS = {  # type -> the attribute that names the key
-    "aws_cloudwatch_log_group": "kms_key_id",
-    "aws_sns_topic": "kms_master_key_id",
-    "aws_secretsmanager_secret": "kms_key_id",
-    "aws_db_instance": "performance_insights_kms_key_id",
-}
+USERS = (  # types, and the attribute that names the key
+    ("aws_cloudwatch_log_group", "kms_key_id"),
+    ("aws_sns_topic", "kms_master_key_id"),
+    ("aws_secretsmanager_secret", "kms_key_id"),
+    ("aws_db_instance", "performance_insights_kms_key_id"),
+)
 ROLES = ("service/execution_policy", "service/task_policy")
 
 
@@ -35,7 +35,8 @@ def test_it_is_the_account_s_and_two_services_use_it_for_this_account_alone(ship
     assert own["Principal"] == {
         "AWS": f"arn:{stack.at('provider/partition').ref('partition')}:iam::{account}:root"
     }
-    assert logs["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
+    suffix = stack.at("provider/partition").ref("dns_suffix")
+    assert logs["Principal"] == {"Service": f"logs.us-east-1.{suffix}"}
     (arn,) = logs["Condition"]["ArnLike"].values()
     assert arn.endswith(f":logs:us-east-1:{account}:log-group:*")
     assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
@@ -53,7 +54,7 @@ def test_it_encrypts_what_goes_with_the_environment(synthesize, wanted):
         alarms=AlarmsConfig(),
     )
     key = stack.at("encryption/key").ref("arn") if wanted else None
-    for type_, attribute in USERS.items():
+    for type_, attribute in USERS:
         for resource in stack.all(type_):
             assert resource.get(attribute) == key, resource.path
     table = stack.at("state/lock_table")["server_side_encryption"]

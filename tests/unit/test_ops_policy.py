@@ -35,7 +35,7 @@ def container(document):
 @contextmanager
 def policy(document, type_, word, attribute="policy"):
     """The statements of a policy, to be changed; ``word`` is in the resource's logical id."""
-    resource = next(r for id_, r in document["resource"][type_].items() if word in id_)
+    resource = [r for id_, r in document["resource"][type_].items() if word in id_][0]
     text = json.loads(resource[attribute])
     yield text["Statement"]
     resource[attribute] = json.dumps(text)
@@ -109,7 +109,7 @@ FAULTS = [
     ("TAP_UNPRIVILEGED", _container(privileged=True)),
     ("TAP_UNPRIVILEGED", _container(portMappings=[{"containerPort": 1023}])),
     ("TAP_SECRET", _variable("API_TOKEN", "x")),
-    ("TAP_SECRET", _variable("URL", "postgres://app:hunter2@db/app")),
+    ("TAP_SECRET", _variable("URL", "postgres://app:" + "hunter2@db/app")),
     ("TAP_ANY_PRINCIPAL", _statement("aws_s3_bucket_policy", "state", Principal="*")),
     ("TAP_ANY_PRINCIPAL", _statement("aws_kms_key", "", Principal={"AWS": "*"})),
     ("TAP_ANY_PRINCIPAL", _statement("aws_sns_topic_policy", "", Principal={"AWS": ["a", "*"]})),
