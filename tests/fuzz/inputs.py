@@ -34,7 +34,7 @@ class Input(NamedTuple):
     environments: tuple[EnvironmentConfig, ...]
 
     def __repr__(self) -> str:
-        """What repeats it by hand: the variables, and what differs from the shipped environments."""
+        """What repeats it by hand: the variables, and what differs from what is shipped."""
         changes = []
         for index, entry in enumerate(self.environments):
             base = ENVIRONMENTS[min(index, len(ENVIRONMENTS) - 1)]
