@@ -38,20 +38,12 @@ node_modules/.installed: package-lock.json scripts/require
 	@npm ci --no-audit --no-fund
 	@touch $@
 
-# Checkers pin what we use in other versions: each has an environment of its own.
-.tools/%/.installed: policy/%.txt scripts/require
+# Other people's tools pin what we use in other versions: each has an environment of its own.
+.tools/%/.installed: requirements/%.txt scripts/require
 	@scripts/require python3 $(PYTHON_WANTED)
 	@echo "Installing $* into .tools/$* ..."
 	@python3 -m venv --clear .tools/$*
-	@.tools/$*/bin/pip install -q --require-hashes --no-deps -r $<
-	@touch $@
-
-# Other people's tools, in an environment of their own: they would disturb ours.
-CHECKS := .tools/checks
-$(CHECKS)/.installed: checks/requirements.txt scripts/require
-	@scripts/require python3 $(PYTHON_WANTED)
-	@echo "Installing the checks' tools into $(CHECKS) ..."
-	@python3 -m venv $(CHECKS) && $(CHECKS)/bin/pip install -q --require-hashes -r $<
+	@.tools/$*/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 .PHONY: local
@@ -74,19 +66,19 @@ test: lint audit policy unit ## Everything that CI runs
 ci: test ## The same
 
 .PHONY: lint
-lint: setup $(CHECKS)/.installed ## Formatting, pylint, types, secrets, licences, workflows
+lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, licences, workflows
 	@$(RUN) ruff format --check .
-	@$(RUN) pylint tap.py lib ops checks policy tests bench bench/peers/*/*.py
+	@$(RUN) pylint tap.py lib ops checks policy tests bench bench/peers/*/*.py way_out/*.py
 	@npx --no-install pyright
-	@$(CHECKS)/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
+	@.tools/checks/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
 	@$(RUN) checks secrets
 	@$(RUN) checks licences
-	@$(CHECKS)/bin/zizmor --offline --quiet --no-progress .github
-	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@.tools/checks/bin/zizmor --offline --quiet --no-progress .github
+	@.tools/checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.tools/checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 
 .PHONY: unit
-unit: setup $(CHECKS)/.installed ## The tests that take seconds, with coverage
+unit: setup .tools/checks/.installed .tools/cdktn/.installed ## The tests that take seconds, with coverage
 	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
 	  -n auto --dist loadgroup \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
@@ -111,19 +103,19 @@ chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hou
 	@$(RUN) pytest tests/chaos -n 3 --dist load
 
 .PHONY: hooks
-hooks: setup $(CHECKS)/.installed ## Check what is committed, as it is committed (pre-commit)
-	@$(CHECKS)/bin/pre-commit install
+hooks: setup .tools/checks/.installed ## Check what is committed, as it is committed (pre-commit)
+	@.tools/checks/bin/pre-commit install
 
 .PHONY: validate
 validate: setup ## Every stack against the AWS provider that the bindings are of, from the registry
 	@TF_PROVIDER_MIRROR= TAP_PROVIDER=registry $(RUN) pytest tests/integration/test_terraform_validate.py
 
 .PHONY: audit
-audit: setup $(CHECKS)/.installed ## Known vulnerabilities of what is locked, where a registry answers
+audit: setup .tools/checks/.installed ## Known vulnerabilities of what is locked, where a registry answers
 	@$(RUN) checks audit $(OPTIONS)
 
 .PHONY: sbom
-sbom: setup $(CHECKS)/.installed ## Write the bills of materials (CycloneDX) to sbom/
+sbom: setup .tools/checks/.installed ## Write the bills of materials (CycloneDX) to sbom/
 	@$(RUN) checks sbom
 
 .PHONY: format
@@ -152,6 +144,10 @@ docs: setup ## Write anew what the documents have from the environments: costs, 
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench
 
+.PHONY: way-out
+way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL, and compare
+	@$(RUN) pytest tests/integration/test_way_out.py
+
 .PHONY: clean
 clean: ## Remove what the commands made, but for local Terraform state
-	@rm -rf .venv .tools node_modules cdktf.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis
+	@rm -rf .venv .tools node_modules cdktf.out hcl.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.workspace import PEERS, WORK, python_peer, typescript_peer
 
 ROOT = Path(__file__).resolve().parents[1]
+WAY_OUT = ROOT / "way_out"
 SUFFIX = "bench"
 WARM_CACHE = WORK / "package-cache"
 
@@ -50,7 +51,7 @@ CONTENDERS = (
     Contender(
         CDKTN,
         "cdktn Python, its stock bindings",
-        lambda: (python_peer("cdktn_python"), PEERS / "cdktn_python" / "main.py"),
+        lambda: (python_peer("cdktn_python", WAY_OUT), WAY_OUT / "cdktn_app.py"),
         {"TAP_EAGER_BINDINGS": "1"},
     ),
     Contender(

@@ -16,17 +16,17 @@ WORK = Path(__file__).resolve().parent / ".work"
 PEERS = Path(__file__).resolve().parent / "peers"
 
 
-def python_peer(name: str) -> Path:
-    """The Python of the peer's own virtual environment."""
+def python_peer(name: str, folder: Path | None = None) -> Path:
+    """The Python of the peer's own virtual environment; ``folder`` has its list of packages."""
+    listed = (folder or PEERS / name) / "requirements.txt"
 
     def install(folder: Path) -> None:
         _run(sys.executable, "-m", "venv", str(folder))
         pip = (str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check")
-        requirements = str(PEERS / name / "requirements.txt")
         # Bytecode too: a package compiles once, when it is installed.
-        _run(*pip, "install", "--compile", "--no-deps", "--require-hashes", "-r", requirements)
+        _run(*pip, "install", "--compile", "--no-deps", "--require-hashes", "-r", str(listed))
 
-    return _once(name, [PEERS / name / "requirements.txt"], install) / "bin" / "python"
+    return _once(name, [listed], install) / "bin" / "python"
 
 
 def typescript_peer(name: str) -> Path:

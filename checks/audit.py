@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from checks.lock_files import REQUIREMENTS, ROOT, TOOLS, python_packages
@@ -160,6 +161,9 @@ def _requirements() -> Iterator[str]:
 
 AUDITORS: dict[str, Auditor] = {
     "Pipfile.lock": lambda: pip_audit(list(_requirements())),
-    "checks/requirements.txt": lambda: pip_audit([REQUIREMENTS.read_text(encoding="utf-8")]),
+    **{
+        f"requirements/{file.name}": partial(pip_audit, [file.read_text(encoding="utf-8")])
+        for file in REQUIREMENTS
+    },
     "package-lock.json": npm_audit,
 }

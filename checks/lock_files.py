@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".tools" / "checks" / "bin"
 PIPFILE_LOCK = ROOT / "Pipfile.lock"
 PACKAGE_LOCK = ROOT / "package-lock.json"
-REQUIREMENTS = ROOT / "checks" / "requirements.txt"
+REQUIREMENTS = sorted(
+    (ROOT / "requirements").glob("*.txt")
+)  # of tools in environments of their own
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,7 +1,7 @@
 """The cdktf CLI: what it is called with.
 
-Alone it wants stacks by name as soon as there are several, compares one at a time, and does
-not know that Terraform's ``db_password`` is our ``DB_PASSWORD``.
+Alone it wants stacks by name as soon as there are several, compares one at a time, and does not
+know that Terraform's ``db_password`` is our ``DB_PASSWORD``.
 """
 
 import subprocess

@@ -47,6 +47,7 @@ class Resource:
 class Stack:
     """One environment's stack; ``resources`` by their address, data sources left out."""
 
+    id: str
     environment: str
     region: str
     resources: Mapping[str, Resource]
@@ -57,6 +58,7 @@ class Stack:
         """From the content of its ``cdk.tf.json``."""
         (provider,) = document["provider"]["aws"]
         return cls(
+            id=document["//"]["metadata"]["stackName"],
             environment=provider["default_tags"][0]["tags"]["Environment"],
             region=provider["region"],
             resources={resource.address: resource for resource in _resources(document)},

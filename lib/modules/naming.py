@@ -71,6 +71,21 @@ class NamingModule:
         return self._bucket("accesslogs")
 
     @property
+    def state_key(self) -> str:
+        """The state's object in the bucket."""
+        return f"{self.stack_id}/terraform.tfstate"
+
+    @property
+    def state_file(self) -> str:
+        """The state's file where it is local."""
+        return f"terraform.{self.stack_id}.tfstate"
+
+    @property
+    def lock_table(self) -> str:
+        """The state's lock table, named as its bucket is."""
+        return self.generate_name("tflock", limit=aws_limits.DYNAMODB_TABLE_NAME_MAX)
+
+    @property
     def stack_id(self) -> str:
         """``tap-{env}-{suffix}``: the stack's id and the folder that it is synthesized to."""
         return f"{PROJECT}-{self.environment}-{self.environment_suffix}"

@@ -47,7 +47,6 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
-from lib.config import aws_limits
 from lib.config.environment_config import EnvironmentConfig, StateBackend, StateConfig, StateLock
 from lib.modules.iam import policy_document
 from lib.modules.log_bucket import STATE_PREFIX
@@ -159,7 +158,7 @@ class StateBackendModule(Construct):
         table = DynamodbTable(
             self,
             "lock_table",
-            name=lock_table_name(naming),
+            name=naming.lock_table,
             billing_mode="PAY_PER_REQUEST",
             hash_key="LockID",
             attribute=[DynamodbTableAttribute(name="LockID", type="S")],
@@ -169,7 +168,7 @@ class StateBackendModule(Construct):
             ),
             deletion_protection_enabled=not config.deletable,
             lifecycle=keep,
-            tags={"Name": lock_table_name(naming)},
+            tags={"Name": naming.lock_table},
         )
         waive(
             table,
@@ -215,11 +214,6 @@ class StateBackendModule(Construct):
         )
 
 
-def lock_table_name(naming: NamingModule) -> str:
-    """The lock table, named as its bucket is."""
-    return naming.generate_name("tflock", limit=aws_limits.DYNAMODB_TABLE_NAME_MAX)
-
-
 def configure_backend(
     stack: TerraformStack, *, config: EnvironmentConfig, naming: NamingModule
 ) -> None:
@@ -234,14 +228,14 @@ def configure_backend(
     stack.add_override("terraform.required_version", ">= 1.11")
     state = config.state
     if state.backend is StateBackend.LOCAL:
-        LocalBackend(stack, path=f"../../../terraform.{naming.stack_id}.tfstate")
+        LocalBackend(stack, path=f"../../../{naming.state_file}")
         return
     role = config.deploy_role_arn
-    table = lock_table_name(naming) if state.lock is not StateLock.LOCKFILE else None
+    table = naming.lock_table if state.lock is not StateLock.LOCKFILE else None
     S3Backend(
         stack,
         bucket=naming.state_bucket,
-        key=f"{naming.stack_id}/terraform.tfstate",
+        key=naming.state_key,
         region=config.region,
         encrypt=True,
         dynamodb_table=table,

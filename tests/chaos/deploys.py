@@ -141,7 +141,8 @@ class Copy:
 
     def check(self) -> None:
         """Everything is there once, the state knows all of it, and there is nothing left to do."""
-        assert not self.orphans()
+        orphaned = self.orphans()
+        assert not orphaned, orphaned
         assert not self.locks()
         known = [
             (resource["type"], instance)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COPIED = ["tap.py", "lib", "ops", "tests", "pyproject.toml"]
+COPIED = ["tap.py", "lib", "ops", "policy", "tests", "pyproject.toml"]
 MODULES, UNIT = "lib/modules/", "tests/unit/"
 # What takes long and looks at no environment.
 SLOW = [
@@ -146,6 +146,36 @@ FAULTS = {
         'allow("secretsmanager:GetSecretValue", on=database.secret_arn)',
         'allow("secretsmanager:GetSecretValue", on="*")',
         UNIT + "test_service.py",
+    ),
+    "passwords in the database's log": Fault(
+        MODULES + "rds_module.py",
+        '"log_statement": "none"',
+        '"log_statement": "ddl"',
+        UNIT + "test_database.py",
+    ),
+    "a log group without the key": Fault(
+        MODULES + "log_group.py",
+        "kms_key_id=encryption.key_arn",
+        "kms_key_id=None",
+        UNIT + "test_encryption.py",
+    ),
+    "a load balancer's log that it may not write": Fault(
+        MODULES + "log_bucket.py",
+        '"logdelivery.elasticloadbalancing.amazonaws.com"',
+        '"elasticloadbalancing.amazonaws.com"',
+        UNIT + "test_log_bucket.py",
+    ),
+    "a firewall that only counts": Fault(
+        MODULES + "waf.py",
+        "Wafv2WebAclRuleOverrideAction(none=Wafv2WebAclRuleOverrideActionNone())",
+        "Wafv2WebAclRuleOverrideAction(count=Wafv2WebAclRuleOverrideActionCount())",
+        UNIT + "test_waf.py",
+    ),
+    "a waiver whatever the config": Fault(
+        MODULES + "waivers.py",
+        "for check in checks if when else ():",
+        "for check in checks:",
+        UNIT + "test_waivers.py",
     ),
     "TLS not forced": Fault(
         MODULES + "rds_module.py",

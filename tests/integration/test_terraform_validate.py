@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.config.environment_config import StateBackend, StateLock
+from lib.config.environment_config import StateBackend, StateLock, WafConfig
 from ops.terraform_provider import find_mirror
 from tests.conftest import BY_NAME
 
@@ -26,6 +26,21 @@ VARIANTS = {
         {"account_id": "123456789012", "deploy_role_arn": "arn:aws:iam::123456789012:role/tap"},
     ),
     "both locks": ("prod", {"state": {"lock": StateLock.BOTH}}),
+    "everything off": (
+        "prod",
+        {
+            "encryption": {"customer_key": False},
+            "access_logs": None,
+            "load_balancer": {"waf": None},
+            "database": {
+                "audited_statements": (),
+                "monitoring_interval_seconds": 0,
+                "performance_insights": False,
+            },
+            "network": {"flow_logs": False},
+        },
+    ),
+    "firewall that counts": ("staging", {"load_balancer": {"waf": WafConfig(block=False)}}),
     "local state": ("dev", {"state": {"backend": StateBackend.LOCAL}}),
 }
 

@@ -46,6 +46,9 @@ EXAMPLES = {
         f"dev-us-east-1-tfstate-qa3f7b5l-{ACCOUNT}",
     ),
     "stack": (naming().stack_id, "tap-dev-qa3f7b5l"),
+    "state": (naming().state_key, "tap-dev-qa3f7b5l/terraform.tfstate"),
+    "local state": (naming().state_file, "terraform.tap-dev-qa3f7b5l.tfstate"),
+    "lock table": (naming().lock_table, "dev-us-east-1-tflock-qa3f7b5l"),
     "parameter": (naming().ssm_path("network", "vpc_id"), "/tap/dev/qa3f7b5l/network/vpc_id"),
     "log group": (naming().log_group("flow-logs"), "/tap/dev/qa3f7b5l/flow-logs"),
     "just within": (

@@ -17,7 +17,8 @@ from ops.parity import compare, lines, synthesize
 from ops.parity.difference import Difference, beyond_names, changed, differences, leaves
 from ops.parity.lines import FILE, Lines
 from ops.parity.walk import Field, differing, steps, with_fields
-from tests.conftest import BY_NAME, changed as with_change
+from tests.conftest import BY_NAME
+from tests.conftest import changed as with_change
 
 pytestmark = pytest.mark.xdist_group("parity")  # one process walks each way once
 PAIRS = list(combinations(BY_NAME, 2))

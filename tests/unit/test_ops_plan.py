@@ -3,8 +3,10 @@
 import json
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from moto import mock_aws
 
 from ops import cdktf_cli, deploy, planned
 from ops.__main__ import main
@@ -295,12 +297,18 @@ def test_a_plan_is_a_section_of_a_comment():
 
 
 @pytest.fixture(name="cli")
-def _cli(tmp_path, monkeypatch):
+def _cli(log, tmp_path, monkeypatch):
     """A CLI that notes its calls beside Terraform's."""
+    assert not log.calls()
     cli = tmp_path / "cdktf"
     cli.write_text('#!/bin/sh\necho "cdktf $@" >> "$LOG/calls"\n', encoding="utf-8")
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(deploy, "CDKTF", cli)
+    monkeypatch.setattr(deploy, "OUTPUT", tmp_path / "cdktf.out")
+    monkeypatch.setattr(deploy, "synthesize", Mock())
+    monkeypatch.setenv("STATE_BACKEND", "local")
+    with mock_aws():
+        yield
 
 
 @pytest.mark.usefixtures("cli")
@@ -312,7 +320,9 @@ def test_a_deploy_to_production_is_guarded(log, monkeypatch, capfd):
     assert "database.database_name in the config" in capfd.readouterr().out
     allow = "aws_db_instance.database_instance_D7FC2283"
     assert main(["cdktf", "deploy", "--auto-approve", "--allow", allow]) == 0
-    assert log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve"
+    assert (
+        log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve --skip-synth"
+    )
     assert not (planned.PLANS / "tap-prod-qa1").exists()
 
 
@@ -323,9 +333,9 @@ def test_a_deploy_elsewhere_and_other_verbs_are_not(log, monkeypatch):
     monkeypatch.setenv("ENVIRONMENT", "prod")
     assert main(["cdktf", "diff"]) == main(["cdktf", "destroy"]) == 0
     assert log.calls() == [
-        "cdktf deploy tap-dev-qa1",
-        "cdktf diff tap-prod-qa1",
-        "cdktf destroy tap-prod-qa1",
+        "cdktf deploy tap-dev-qa1 --skip-synth",
+        "cdktf diff tap-prod-qa1 --skip-synth",
+        "cdktf destroy tap-prod-qa1 --skip-synth",
     ]
 
 

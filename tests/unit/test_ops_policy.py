@@ -10,7 +10,6 @@ from datetime import date, timedelta
 import pytest
 
 from lib.errors import TapError
-from ops.cdktf_cli import ROOT
 from ops.policy import add_parser, checkov, command, nag, rules, table
 from ops.policy.stack import Finding, Stack, Waiver, read_stacks
 
@@ -464,12 +463,6 @@ def test_the_targets_are_kept(variants):
     counts = {each.environment: len(table.waived_checks(each)) for each in variants["certificate"]}
     for name, most in table.TARGETS.items():
         assert counts[name] <= most
-
-
-def test_the_document_is_what_the_stacks_say(variants):
-    """``make policy OPTIONS=--write`` writes it anew."""
-    written = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
-    assert written == table.document(variants)
 
 
 def test_stacks_are_read_in_the_order_of_the_config(tmp_path, shipped):

@@ -1,10 +1,12 @@
 """TAP on cdktn, CDKTF's successor, and its stock AWS bindings: TAP's own sources, unchanged.
 
 Each import of cdktf's packages gets the package that cdktn has for it. Runs in a virtual
-environment of its own, which ``bench/workspace.py`` makes.
+environment of its own, made from ``requirements/cdktn.txt``.
 """
 
 import importlib
+import json
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -13,7 +15,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = {"terraform": ">=1.11.0"}
 SUCCESSORS = {"cdktf": "cdktn", "cdktf_cdktf_provider_aws": "cdktn_provider_aws"}
 
 
@@ -39,6 +42,10 @@ class Successor(MetaPathFinder, Loader):
 
 
 if __name__ == "__main__":
+    os.environ["TAP_EAGER_BINDINGS"] = "1"  # lazy loading knows CDKTF's bindings alone
+    # cdktn refuses write-only arguments until it is told of the Terraform that TAP asks for; its
+    # own CLI takes this from cdktf.json.
+    os.environ.setdefault("CDKTF_CONTEXT_JSON", json.dumps({"targetVersions": TARGETS}))
     sys.meta_path.insert(0, Successor())
     sys.path.insert(0, str(ROOT))
     runpy.run_path(str(ROOT / "tap.py"), run_name="__main__")

@@ -1,0 +1,155 @@
+"""``ops state recover``: the state that was lost, and then what it doesn't know.
+
+In this order: the lock that a dead deploy left; the state in the bucket, deleted, cut short or
+rolled back, from the newest version of it; the state that Terraform could not save; and what is in
+AWS and in no state, by ``ops recover``. What is replaced stays: in the bucket as a version, beside
+the project as a file.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lib.errors import TapError
+from ops.recover import Report, recover
+from ops.state.homes import (
+    Bucket,
+    Homes,
+    Relation,
+    Snapshot,
+    keep,
+    newest_of,
+    relation,
+    rolled_back,
+)
+from ops.state.locks import Locks
+from ops.state.move import backup
+from ops.state.place import Place
+from ops.state.terraform import Terraform
+
+Tell = Callable[[str], None]
+
+
+def release(place: Place, id_: str, tell: Tell) -> None:
+    """Release the lock with that id. Raises ``TapError`` where another holds the state."""
+    held = {lock.id: lock for lock in Locks(place).held()}
+    if id_ not in held:
+        others = " and ".join(map(str, held.values()))
+        raise TapError(
+            f"no lock has the id {id_}: "
+            + (f"the state is locked by {others}" if others else "nobody holds the state"),
+            hint="pipenv run state status shows it",
+        )
+    if Locks(place).release(id_):
+        tell(f"released the lock of {held[id_]}")
+
+
+class Mender:
+    """Mends one stack's state. A dry run says what it would do, and stops where it would do it."""
+
+    def __init__(
+        self, place: Place, environ: Mapping[str, str], tell: Tell, *, dry_run: bool
+    ) -> None:
+        self._place = place
+        self._environ = environ
+        self._tell = tell
+        self._dry_run = dry_run
+        self._would = False  # change something, in a dry run
+
+    def mend(self) -> Report | None:
+        """Bring the state back and adopt what it lacks; None where a dry run cannot look further.
+
+        Raises ``Locked`` as long as somebody holds the lock.
+        """
+        place, terraform = self._place, Terraform(self._place, self._environ)
+        if not self._dry_run:
+            Locks(place).check_free()
+        self._mend_file()
+        homes = Homes.of(place)
+        if homes.bucket_exists and not homes.local:
+            self._mend_object()
+        if place.errored.exists():
+            self._save_errored(terraform)
+        if self._would:
+            self._tell("then it would look for what the state doesn't know")
+            return None
+        local = Snapshot.read(place.file) is not None or not homes.bucket_exists
+        terraform.init(local=local)
+        return recover(
+            place.folder, self._environ, place.session, dry_run=self._dry_run, tell=self._tell
+        )
+
+    def _do(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
+        if self._dry_run:
+            self._would = True
+            self._tell(f"would be done: {what}")
+        else:
+            action(*arguments)
+            self._tell(what)
+
+    def _mend_file(self) -> None:
+        """Put the backup in the place of a local state that was cut short."""
+        file = self._place.file
+        local = Snapshot.read(file)
+        if local is None or local.whole:
+            return
+        saved = file.with_name(f"{file.name}.backup")
+        before = Snapshot.read(saved)
+        broken = file.with_name(f"{file.name}.broken-{int(time.time())}")
+        self._do(f"{file.name} was cut short: it is {broken.name} now", file.rename, broken)
+        if before and before.whole:
+            self._do(f"its backup took its place: {before}", shutil.copy2, saved, file)
+
+    def _mend_object(self) -> None:
+        bucket, where = Bucket(self._place), self._place.bucket
+        current, versions = bucket.read(), list(bucket.versions())
+        newest = newest_of(versions)
+        if current is None and newest:
+            self._do(f"the state in {where} was deleted: {newest} is back", self._put, newest)
+        elif current and not current.whole and newest:
+            self._do(f"the state in {where} was cut short: {newest} is back", self._put, newest)
+        elif current and not current.whole:
+            self._do(f"the state in {where} has no whole version: removed", bucket.remove)
+        elif current and newest and rolled_back(current, newest, versions):
+            self._do(f"the state in {where} was {current}: {newest} is back", self._put, newest)
+        elif current and bucket.digest() not in (None, current.digest):
+            what = f"the lock table expected another state than {current}: no more"
+            self._do(what, bucket.note_digest, current)
+
+    def _put(self, snapshot: Snapshot) -> None:
+        with Locks(self._place).hold("ops state recover"):
+            bucket = Bucket(self._place)
+            bucket.read()
+            bucket.write(snapshot)
+
+    def _save_errored(self, terraform: Terraform) -> None:
+        """Save what Terraform couldn't, if nothing newer was saved since; a copy is kept."""
+        place = self._place
+        unsaved = Snapshot.read(place.errored)
+        if unsaved is None or not unsaved.whole:
+            self._do("errored.tfstate is cut short: set aside", self._set_aside)
+            return
+        local, bucket = Snapshot.read(place.file), Bucket(place)
+        saved = local or (bucket.read() if bucket.exists() else None)
+        if saved is None and not bucket.exists():
+            self._do(
+                f"saved what Terraform could not: {unsaved}", keep, place.file, unsaved.content
+            )
+        elif saved is None:
+            self._do(f"saved what Terraform could not: {unsaved}", self._put, unsaved)
+        elif relation(unsaved, saved) is Relation.NEWER:
+            self._do(f"saved what Terraform could not: {unsaved}", self._push, terraform, local)
+        else:
+            stands = relation(unsaved, saved)
+            self._tell(f"errored.tfstate ({unsaved}) is {stands} the state ({saved})")
+        self._do("errored.tfstate is set aside", self._set_aside)
+
+    def _push(self, terraform: Terraform, local: Snapshot | None) -> None:
+        terraform.init(local=local is not None)
+        terraform.push(self._place.errored)
+
+    def _set_aside(self) -> None:
+        errored = self._place.errored
+        backup(self._place, Snapshot(errored.read_bytes()))
+        errored.unlink()

@@ -1,0 +1,573 @@
+"""``ops state``: where the state is, what may be moved and mended, and what is refused."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from lib.config.environment_config import StateLock
+from lib.errors import TapError
+from ops.__main__ import main
+from ops.state import commands
+from ops.state.homes import (
+    Bucket,
+    Homes,
+    Relation,
+    Snapshot,
+    Version,
+    keep,
+    newest_of,
+    relation,
+    rolled_back,
+)
+from ops.state.locks import Lock, Locked, Locks
+from ops.state.mend import release
+from ops.state.place import place_of
+from ops.state.policy import policy_of
+from ops.state.status import Status
+from ops.state.teardown import check_alone, unprotected
+from tests.conftest import BY_NAME, changed
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+BUCKET = "dev-us-east-1-tfstate-qa1"
+TABLE = "dev-us-east-1-tflock-qa1"
+KEY = "tap-dev-qa1/terraform.tfstate"
+
+
+def snapshot(serial=1, lineage="one", resources=2):
+    """A state."""
+    listed = [
+        {"mode": "managed", "type": "aws_vpc", "name": f"n{number}", "instances": [{}]}
+        for number in range(resources)
+    ]
+    listed.append({"mode": "data", "type": "aws_partition", "name": "p", "instances": [{}]})
+    document = {"version": 4, "serial": serial, "lineage": lineage, "resources": listed}
+    return Snapshot(json.dumps(document).encode())
+
+
+BROKEN = Snapshot(b'{"version": 4, "serial": 1, "li')
+
+
+@pytest.fixture(name="account", autouse=True)
+def _account(monkeypatch):
+    """An empty account, and nothing of the person's own."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "ENVIRONMENT_SUFFIX", "STATE_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path):
+    return make_place(tmp_path)
+
+
+def make_place(folder, lock=StateLock.BOTH, *, bucket=True):
+    """The place of a copy of dev, its bucket and table made."""
+    config = changed(BY_NAME["dev"], state={"lock": lock})
+    place = place_of(config, "qa1", folder / "cdktf.out")
+    place.folder.mkdir(parents=True)
+    if bucket:
+        place.client("s3").create_bucket(Bucket=BUCKET)
+        place.client("s3").put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+        )
+        place.client("dynamodb").create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    return place
+
+
+@pytest.fixture(name="synthesized")
+def _synthesized(place, shipped):
+    (place.folder / "cdk.tf.json").write_text(json.dumps(shipped("dev").document))
+    return place
+
+
+def put(place, state):
+    """Write it as whoever doesn't ask would."""
+    place.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=state.content)
+
+
+# where it is
+
+
+def test_the_names_are_those_that_the_stack_is_made_with(place, shipped):
+    backend = shipped("dev").document["terraform"]["backend"]["s3"]
+    assert (place.bucket, place.key) == (backend["bucket"], backend["key"])
+    assert place.table == shipped("dev").at("state/lock_table")["name"]
+    assert place.lock_key == f"{KEY}.tflock"
+    assert place.file.name == "terraform.tap-dev-qa1.tfstate"
+    assert place.file.parent == place.folder.parents[2]
+
+
+def test_another_account_s_credentials_are_refused(tmp_path):
+    config = dataclasses.replace(BY_NAME["dev"], account_id="999999999999")
+    with pytest.raises(TapError, match=f"account {ACCOUNT}'s, dev is in 999999999999"):
+        place_of(config, "qa1", tmp_path)
+    assert place_of(dataclasses.replace(config, account_id=ACCOUNT), "qa1", tmp_path)
+
+
+def test_the_deploy_role_is_taken(tmp_path):
+    role = f"arn:aws:iam::{ACCOUNT}:role/deploy"
+    place = place_of(dataclasses.replace(BY_NAME["dev"], deploy_role_arn=role), "qa1", tmp_path)
+    caller = place.client("sts").get_caller_identity()["Arn"]
+    assert caller.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (snapshot(), snapshot(), Relation.SAME),
+        (snapshot(1), snapshot(2), Relation.OLDER),
+        (snapshot(3), snapshot(2), Relation.NEWER),
+        (snapshot(1), snapshot(2, lineage="two"), Relation.STRANGE),
+        (snapshot(2), snapshot(2, resources=1), Relation.STRANGE),
+    ],
+)
+def test_how_two_states_are_related(one, other, expected):
+    assert relation(one, other) is expected
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'"text"', b"{}", b"null", b"\xff\xfe"])
+def test_what_is_no_state_is_not_whole(content):
+    assert not Snapshot(content).whole
+    assert "no Terraform state" in str(Snapshot(content))
+
+
+@given(st.integers(1, len(snapshot().content) - 1))
+def test_a_state_cut_anywhere_is_not_whole(length):
+    assert not Snapshot(snapshot().content[:length]).whole
+
+
+def test_a_state_tells_what_it_is():
+    assert str(snapshot(7)) == "serial 7, lineage one, 2 resources"
+
+
+@pytest.mark.parametrize(
+    ("remote", "local", "kept", "problem"),
+    [
+        (None, None, None, None),
+        (snapshot(), None, None, None),
+        (None, snapshot(), None, None),
+        (snapshot(), snapshot(), None, None),
+        (snapshot(2), snapshot(1), None, None),
+        (None, snapshot(3), snapshot(2), None),
+        (None, snapshot(2), snapshot(2), None),
+        (BROKEN, None, None, "cut short"),
+        (None, BROKEN, None, "cut short"),
+        (None, None, snapshot(), "was deleted"),
+        (snapshot(1), snapshot(2), None, "two states"),
+        (snapshot(), snapshot(lineage="two"), None, "two states"),
+        (None, snapshot(1), snapshot(2), "two states"),
+        (None, snapshot(lineage="two"), snapshot(), "two states"),
+    ],
+)
+def test_what_stands_in_the_way(place, remote, local, kept, problem):
+    for state in filter(None, (kept, remote)):
+        put(place, state)
+    if kept:
+        place.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
+    if local:
+        keep(place.file, local.content)
+    found = Homes.of(place).problem(place)
+    assert (problem in str(found)) if problem else found is None
+
+
+def test_an_empty_file_is_no_state(place):
+    place.file.touch()
+    assert Homes.of(place).local is None
+
+
+def test_somebody_else_s_bucket_is_named(place):
+    s3 = Mock()
+    s3.head_bucket.side_effect = ClientError({"Error": {"Code": "403"}}, "HeadBucket")
+    bucket = Bucket(place)
+    bucket._s3 = s3  # pylint: disable=protected-access
+    with pytest.raises(TapError, match="is not this account's") as raised:
+        bucket.exists()
+    assert "account_id" in raised.value.hint
+
+
+def test_what_aws_refuses_is_told(place):
+    s3 = Mock()
+    bucket = Bucket(place)
+    bucket._s3 = s3  # pylint: disable=protected-access
+    s3.get_object.side_effect = ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"
+    )
+    with pytest.raises(TapError, match="AccessDenied") as raised:
+        bucket.read()
+    assert "state policy" in raised.value.hint
+    s3.get_object.side_effect = EndpointConnectionError(endpoint_url="https://s3")
+    with pytest.raises(TapError, match="Could not connect"):
+        bucket.read()
+
+
+# writing
+
+
+def test_a_write_takes_the_place_of_what_was_read_alone(place):
+    bucket, late = Bucket(place), Bucket(place)
+    assert bucket.read() is None and late.read() is None
+    bucket.write(snapshot(1))
+    with pytest.raises(TapError, match="somebody else has just written"):
+        late.write(snapshot(5))
+    assert bucket.read() == snapshot(1)
+    bucket.write(snapshot(2))
+    assert bucket.read() == snapshot(2)
+
+
+def test_the_digest_goes_with_the_state(place):
+    bucket = Bucket(place)
+    bucket.read()
+    bucket.write(snapshot(1))
+    assert bucket.digest() == snapshot(1).digest
+    bucket.remove()
+    assert bucket.digest() is None
+
+
+def test_without_the_table_no_digest_is_kept(tmp_path):
+    bucket = Bucket(make_place(tmp_path, StateLock.LOCKFILE))
+    bucket.read()
+    bucket.write(snapshot(1))
+    assert bucket.digest() is None
+
+
+def test_kept_files_are_private_and_whole(tmp_path):
+    file = tmp_path / "state"
+    keep(file, b"one")
+    keep(file, b"two")
+    assert file.read_bytes() == b"two"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["state"]
+
+
+def test_emptied_a_bucket_has_no_version_left(place):
+    for serial in range(3):
+        put(place, snapshot(serial))
+    s3 = place.client("s3")
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    assert Bucket(place).empty() == 4
+    s3.delete_bucket(Bucket=BUCKET)
+    assert not Bucket(place).exists()
+
+
+# the versions
+
+
+def versions(*states):
+    """The newest first; None marks a deletion."""
+    now = datetime.now(UTC)
+    return [
+        Version(id=str(age), written=now - timedelta(hours=age), snapshot=state)
+        for age, state in enumerate(states)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "newest"),
+    [
+        ([], None),
+        ([None], None),
+        ([BROKEN], None),
+        ([None, snapshot(3), snapshot(2)], 3),
+        ([BROKEN, snapshot(3), snapshot(2)], 3),
+        ([snapshot(1), snapshot(3), snapshot(2), snapshot(1)], 3),
+        ([snapshot(4, "two"), snapshot(9, "one")], 4),
+    ],
+)
+def test_the_newest_version_is_of_the_last_lineage_the_highest_serial(kept, newest):
+    found = newest_of(versions(*kept))
+    assert (found and found.serial) == newest
+
+
+def test_a_state_that_has_gone_on_from_an_older_one_is_not_rolled_back():
+    rolled = versions(snapshot(1), snapshot(3), snapshot(2), snapshot(1))
+    gone_on = versions(snapshot(2, resources=9), snapshot(1), snapshot(3), snapshot(2), snapshot(1))
+    assert rolled_back(snapshot(1), snapshot(3), rolled)
+    assert not rolled_back(snapshot(2, resources=9), snapshot(3), gone_on)
+    assert not rolled_back(snapshot(3), snapshot(3), versions(snapshot(3), snapshot(2)))
+
+
+def test_versions_come_newest_first_with_deletions(place):
+    for serial in (1, 2):
+        put(place, snapshot(serial))
+    place.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
+    place.client("s3").put_object(Bucket=BUCKET, Key=f"{KEY}.tflock", Body=b"{}")
+    found = [each.snapshot and each.snapshot.serial for each in Bucket(place).versions()]
+    assert found == [None, 2, 1]
+
+
+# the lock
+
+
+@pytest.mark.parametrize("lock", StateLock)
+def test_one_holds_it_at_a_time(tmp_path, lock):
+    place = make_place(tmp_path, lock)
+    with Locks(place).hold("first"):
+        (held,) = Locks(place).held()
+        assert held.operation == "first"
+        assert len(held.where) == (2 if lock is StateLock.BOTH else 1)
+        with pytest.raises(Locked, match=held.id) as raised, Locks(place).hold("second"):
+            pass
+        assert f"unlock {held.id}" in raised.value.hint
+    assert not Locks(place).held()
+
+
+@pytest.mark.parametrize("lock", StateLock)
+def test_of_two_who_saw_it_free_one_gets_it(tmp_path, lock, monkeypatch):
+    """The second asks when both have looked: AWS has to refuse it, and nothing of it is left."""
+    place = make_place(tmp_path, lock)
+    late = Locks(place)
+    looked = []
+
+    def look_once():
+        if looked:
+            Locks.check_free(late)
+        looked.append(True)
+
+    monkeypatch.setattr(late, "check_free", look_once)
+    with Locks(place).hold("first"):
+        with pytest.raises(Locked, match="first"), late.hold("second"):
+            pass
+        (held,) = Locks(place).held()
+        assert held.operation == "first"
+
+
+def test_it_is_let_go_of_when_what_it_was_for_fails(place):
+    with pytest.raises(ZeroDivisionError), Locks(place).hold("test"):
+        raise ZeroDivisionError
+    assert not Locks(place).held()
+
+
+def test_a_lock_is_released_by_its_own_id(place):
+    with Locks(place).hold("test"):
+        (held,) = Locks(place).held()
+        assert not Locks(place).release("another")
+        with pytest.raises(TapError, match=f"no lock has the id another.*{held.id}"):
+            release(place, "another", print)
+        told = []
+        release(place, held.id, told.append)
+        assert held.who in told[0]
+        assert not Locks(place).held()
+    with pytest.raises(TapError, match="nobody holds the state"):
+        release(place, held.id, print)
+
+
+def test_what_terraform_wrote_is_read(place):
+    info = {"ID": "8f2a", "Who": "ann@ci", "Operation": "OperationTypeApply", "Created": "today"}
+    place.client("s3").put_object(Bucket=BUCKET, Key=place.lock_key, Body=json.dumps(info).encode())
+    assert Locks(place).held() == [
+        Lock("8f2a", "ann@ci", "today", "OperationTypeApply", ("lock file",))
+    ]
+
+
+def test_a_lock_that_cannot_be_read_is_a_lock(place):
+    place.client("s3").put_object(Bucket=BUCKET, Key=place.lock_key, Body=b"?")
+    (held,) = Locks(place).held()
+    release(place, held.id, print)
+    assert not Locks(place).held()
+
+
+def test_a_table_that_one_may_not_read_is_no_lock_where_it_is_not_used(tmp_path):
+    denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetItem")
+    for lock, fine in ((StateLock.LOCKFILE, True), (StateLock.BOTH, False)):
+        locks = Locks(make_place(tmp_path / lock, lock, bucket=lock is StateLock.LOCKFILE))
+        locks._database = Mock()  # pylint: disable=protected-access
+        locks._database.get_item.side_effect = denied  # pylint: disable=protected-access
+        if fine:
+            assert not locks.held()
+        else:
+            with pytest.raises(TapError, match="AccessDenied"):
+                locks.held()
+
+
+# the policy
+
+
+@pytest.mark.parametrize("lock", StateLock)
+@pytest.mark.parametrize("operate", [False, True])
+def test_the_policy_allows_that_and_no_more(tmp_path, lock, operate):
+    place = make_place(tmp_path, lock, bucket=False)
+    bucket = f"arn:aws:s3:::{BUCKET}"
+    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+    place = dataclasses.replace(place, account_id=ACCOUNT)
+    allowed = {
+        ("s3:ListBucket", bucket),
+        ("s3:ListBucketVersions", bucket),
+        *((f"s3:{verb}", f"{bucket}/{KEY}") for verb in ("GetObject", "PutObject")),
+        ("s3:GetObjectVersion", f"{bucket}/{KEY}"),
+    }
+    if operate:
+        allowed.add(("s3:DeleteObject", f"{bucket}/{KEY}"))
+    if lock is not StateLock.DYNAMODB:
+        verbs = ("GetObject", "PutObject", "DeleteObject")
+        allowed |= {(f"s3:{verb}", f"{bucket}/{KEY}.tflock") for verb in verbs}
+    if lock is not StateLock.LOCKFILE:
+        allowed |= {(f"dynamodb:{verb}Item", table) for verb in ("Get", "Put", "Delete")}
+    policy = IAMPolicy({"policy_document": json.dumps(policy_of(place, operate=operate))})
+    verbs = {action for action, _ in allowed} | {
+        *("s3:DeleteObjectVersion", "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:DeleteObject"),
+        *("dynamodb:DeleteTable", "dynamodb:Scan", "dynamodb:PutItem"),
+    }
+    others = (f"{bucket}/tap-prod-qa1/terraform.tfstate", "arn:aws:s3:::other", f"{table}2")
+    for action in verbs:
+        for resource in (bucket, f"{bucket}/{KEY}", f"{bucket}/{KEY}.tflock", table, *others):
+            permitted = policy.is_action_permitted(action, resource) is PermissionResult.PERMITTED
+            assert permitted == ((action, resource) in allowed), (action, resource)
+
+
+# teardown
+
+
+def test_production_loses_each_of_its_protections(shipped):
+    stack = shipped("prod")
+    override = unprotected(stack.document)["resource"]
+    kept = {
+        resource.address
+        for resource in stack.resources
+        if any("protection" in name and value is True for name, value in resource.values.items())
+        or (resource.get("lifecycle") or {}).get("prevent_destroy")
+    }
+    assert len(kept) >= 4
+    assert {f"{type_}.{name}" for type_, entries in override.items() for name in entries} == kept
+    for entries in override.values():
+        for changes in entries.values():
+            assert set(map(str, changes.values())) <= {"False", "{'prevent_destroy': False}"}
+    assert not unprotected(shipped("dev").document)
+
+
+def test_another_stack_s_state_is_named(place):
+    put(place, snapshot())
+    check_alone(place)
+    place.client("s3").put_object(Bucket=BUCKET, Key="tap-dev-two/terraform.tfstate", Body=b"{}")
+    with pytest.raises(TapError, match="also holds tap-dev-two/terraform.tfstate"):
+        check_alone(place)
+
+
+@pytest.mark.parametrize(
+    ("named", "typed", "goes"),
+    [
+        (["tap-dev-qa1"], None, True),
+        (["tap-prod-qa1"], None, False),
+        ([], None, False),
+        ([], "tap-dev-qa1", True),
+        ([], "yes", False),
+        ([], "", False),
+    ],
+)
+def test_a_stack_goes_only_when_it_is_named(synthesized, monkeypatch, named, typed, goes):
+    place = synthesized
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: typed is not None))
+    monkeypatch.setattr("builtins.input", lambda _prompt: typed)
+    if goes:
+        commands.confirm_teardown(place, named)
+    else:
+        with pytest.raises(TapError, match="nothing was destroyed"):
+            commands.confirm_teardown(place, named)
+
+
+# the commands
+
+
+@pytest.fixture(name="state")
+def _state(tmp_path, monkeypatch, capsys):
+    """Runs ``ops state`` for a copy of dev; returns its exit code, output and errors."""
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "qa1")
+
+    def run(*arguments):
+        code = main(["state", *arguments, "--output", str(tmp_path / "cdktf.out")])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def test_status_of_nothing(state):
+    code, printed, _ = state("status")
+    assert code == 0
+    assert "the bucket isn't there" in printed and "lock     nobody" in printed
+
+
+def test_status_tells_where_and_what_and_who(place, state):
+    put(place, snapshot(7))
+    with Locks(place).hold("a test"):
+        (held,) = Locks(place).held()
+        code, printed, _ = state("status")
+    assert code == 0
+    assert f"s3://{BUCKET}/{KEY}: serial 7, lineage one, 2 resources" in printed
+    assert held.id in printed and held.who in printed and "a test" in printed
+
+
+def test_status_for_machines(place, state):
+    put(place, snapshot(7))
+    keep(place.file, snapshot(8).content)
+    code, printed, _ = state("status", "--json")
+    record = json.loads(printed)
+    assert code == 1
+    assert record["remote"] == {"whole": True, "serial": 7, "lineage": "one", "resources": 2}
+    assert record["local"]["serial"] == 8
+    assert "two states" in record["problems"][0]
+
+
+def test_status_tells_of_a_roll_back_and_of_what_was_not_saved(place):
+    for serial in (1, 2, 1):
+        put(place, snapshot(serial))
+    place.errored.write_bytes(snapshot(3).content)
+    unsaved, rolled = Status.of(place).problems
+    assert "rolled back: the bucket had serial 2" in rolled
+    assert str(place.errored) in unsaved
+
+
+def test_status_tells_of_a_digest_that_terraform_will_refuse(place):
+    put(place, snapshot(1))
+    Bucket(place).note_digest(snapshot(2))
+    (problem,) = Status.of(place).problems
+    assert "expects another state" in problem
+
+
+def test_unlock_without_an_id_shows_the_owner_and_does_nothing(place, state):
+    with Locks(place).hold("a test"):
+        (held,) = Locks(place).held()
+        code, printed, _ = state("unlock")
+        assert code == 1
+        assert held.id in printed and held.who in printed
+        assert Locks(place).held() == [held]
+        assert state("unlock", held.id)[0] == 0
+        assert not Locks(place).held()
+
+
+def test_a_lock_is_one_stack_s(state, monkeypatch):
+    monkeypatch.setenv("ENVIRONMENT", "dev,staging")
+    code, _, told = state("unlock", "8f2a")
+    assert code == 2 and "name one ENVIRONMENT" in told
+
+
+def test_the_policy_is_json(state):
+    code, printed, _ = state("policy")
+    assert code == 0
+    assert json.loads(printed)["Statement"]
+
+
+@pytest.mark.parametrize("verb", ["bootstrap", "recover", "teardown"])
+def test_without_a_synthesized_stack_nothing_is_begun(state, verb):
+    code, _, told = state(verb, "--skip-synth")
+    assert code == 2 and "is not synthesized" in told
+
+
+def test_an_unknown_argument_is_named(state):
+    code, _, told = state("status", "--jsn")
+    assert code == 2 and "--jsn" in told
