@@ -16,8 +16,10 @@ import pytest
 from lib.config.environment_config import ZONES
 from lib.modules.ssm_outputs import Published
 from ops import guard
+from ops.__main__ import main
 from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
+from ops.planned import Planned
 from ops.policy import nag
 from ops.policy.command import triage
 from ops.policy.stack import Stack
@@ -342,6 +344,41 @@ def test_the_guard_s_recorded_plans_are_what_terraform_makes(sandbox):
     for name, plan in made.items():
         recorded = guard.read(plans.FOLDER / f"{name}.json")
         assert gone(recorded) == gone(plan), f"{name}: make plans writes it anew"
+
+
+@pytest.fixture(name="ops")
+def _ops(sandbox, monkeypatch):
+    """Runs commands of ops as the pipeline does, for staging on its emulator."""
+    opened_sandbox, _ = sandbox
+    site = opened_sandbox.sites["staging"]
+    told = {"ENVIRONMENT": "staging", "ENVIRONMENT_SUFFIX": SUFFIX, "STATE_BACKEND": "local"}
+    for name, value in (opened_sandbox.environ(site) | told).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("ops.planned.PLANS", site.folder / "cdktf.out" / "plans")
+    init = Planned.init
+
+    def init_with_the_mirror(stack, *arguments):
+        if opened_sandbox.mirror:
+            opened_sandbox.mirror.write_override(stack.folder)
+        init(stack, *arguments)
+
+    monkeypatch.setattr(Planned, "init", init_with_the_mirror)
+    return lambda *words: main(list(words))
+
+
+def test_drift_is_seen_and_a_plan_that_was_left_is_applied(sandbox, ops, capfd):
+    site = sandbox[0].sites["staging"]
+    logs = site.emulator.session(site.config.region).client("logs")
+    group = site.outputs["service_log_group_name"]
+    logs.put_retention_policy(logGroupName=group, retentionInDays=1)
+    assert ops("plan", "--drift") == 1
+    assert "drift: tap-staging-e2e: AWS is not as planned" in capfd.readouterr().out
+    assert ops("plan") == 0
+    assert "fine, 1 change: nothing that holds data" in capfd.readouterr().out
+    assert ops("apply") == 0
+    assert ops("plan", "--drift") == 0
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert found["retentionInDays"] == site.config.service.log_retention_days
 
 
 CHANGES = {  # in dev: a change of config, as sed would make it, and what it may touch

@@ -28,10 +28,26 @@ Strategy = st.SearchStrategy[Any]
 
 
 class Input(NamedTuple):
-    """What a process is told. ``repr`` is what repeats it by hand."""
+    """What a process is told."""
 
     environ: dict[str, str]
     environments: tuple[EnvironmentConfig, ...]
+
+    def __repr__(self) -> str:
+        """What repeats it by hand: the variables, and what differs from what is shipped."""
+        changes = []
+        for index, entry in enumerate(self.environments):
+            base = ENVIRONMENTS[min(index, len(ENVIRONMENTS) - 1)]
+            for path in HINTS:
+                read = operator.attrgetter(path)
+                try:
+                    value, shipped = read(entry), read(base)
+                except AttributeError:  # below a None
+                    continue
+                whole = not dataclasses.is_dataclass(value) or not isinstance(shipped, type(value))
+                if value != shipped and whole:
+                    changes.append(f"{base.name}.{path} = {value!r}")
+        return "\n".join([f"{self.environ}", *changes])
 
 
 def _matching(pattern: str) -> Strategy:
@@ -305,7 +321,7 @@ def inputs(draw: st.DrawFn) -> Input:
     }
     optional: Mapping[str, Strategy] = {
         "AWS_REGION": _REGION,
-        "DB_PASSWORD": st.text("abcXYZ019!#$%&{}", min_size=8, max_size=128),
+        "DB_PASSWORD": st.text("abcXYZ019!#$%&{}", min_size=4, max_size=123).map("Pw!_;".__add__),
         "STATE_BACKEND": st.sampled_from(["s3", "local"]),
         "CONTAINER_IMAGE": _IMAGE,
     }

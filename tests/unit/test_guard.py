@@ -28,8 +28,8 @@ EXPECTED = {
         (DATABASE, r'db_name changes from "app" to "other": database\.database_name in the config')
     ],
     "account": [
-        (r"aws_s3_bucket\.", r"bucket changes from .*: account_id in the config"),
-        (r"aws_s3_bucket_versioning\.", r"bucket changes with aws_s3_bucket\."),
+        *[(r"aws_s3_bucket\.", r"bucket changes from .*: account_id in the config")] * 2,
+        *[(r"aws_s3_bucket_versioning\.", r"bucket changes with aws_s3_bucket\.")] * 2,
     ],
     "no_nat": [
         (r"aws_eip\.", r"the config has it no longer: network\.nat"),
