@@ -5,14 +5,14 @@ import os
 import sys
 
 from lib.errors import TapError
-from ops import cdktf_cli, cost, hcl, parity, recover, sandbox
+from ops import cdktf_cli, cost, diagram, hcl, parity, recover, sandbox
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (cdktf_cli, cost, hcl, parity, recover, sandbox):
+    for command in (cdktf_cli, cost, diagram, hcl, parity, recover, sandbox):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)
     try:
