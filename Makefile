@@ -142,6 +142,10 @@ plans: setup ## Write anew the plans that the guard is tested with (minutes)
 docs: setup ## Write anew what the documents have from the environments: costs, parity
 	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
 
+.PHONY: diagram
+diagram: setup ## Draw each environment anew: look at the pictures before you commit them
+	@$(RUN) ops diagram
+
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench

@@ -5,7 +5,7 @@ import os
 import sys
 
 from lib.errors import TapError
-from ops import cost, deploy, guard, hcl, parity, plan, policy, recover, sandbox
+from ops import cost, deploy, diagram, guard, hcl, parity, plan, policy, recover, sandbox
 from ops.state import commands as state
 
 
@@ -13,7 +13,10 @@ def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (cost, deploy, guard, hcl, parity, plan, policy, recover, sandbox, state):
+    for command in (
+        *(cost, deploy, diagram, guard, hcl, parity),
+        *(plan, policy, recover, sandbox, state),
+    ):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)
     try:
