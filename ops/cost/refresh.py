@@ -212,7 +212,7 @@ def _ask(client: Any, region: str, key: str, query: Query, today: date) -> Price
             hint="mend its query in ops/cost/refresh.py; the list was left as it was",
         )
     (usd,) = found
-    assert usd is not None
+    assert usd is not None  # nosec B101
     published = max(product["publicationDate"] for product in matching)
     vcpus = {product["product"]["attributes"].get("vcpu") for product in matching} - {None}
     return Price(
