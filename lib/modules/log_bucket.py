@@ -3,8 +3,9 @@
 Load balancers write to buckets with S3's own encryption and no other. The bucket keeps no log of
 access to itself, which would log its own delivery. Leaves out replication.
 
-Rules: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
-and https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+Rules:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
 """
 
 from cdktf import TerraformResourceLifecycle
