@@ -55,7 +55,7 @@ class Dev:
     def started(self, *command):
         """A command that has been started, in a process group of its own."""
         # Not a pipe: nobody reads it before the end, and a full one would hold the command up.
-        log = self.site.folder / f"{len(list(self.site.folder.iterdir()))}.log"
+        log = self.site.folder / f"{time.monotonic_ns()}.log"
         with log.open("w") as output:
             process = Started(
                 command,
