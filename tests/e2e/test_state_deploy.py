@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -21,6 +22,12 @@ from tests.e2e.conftest import opened
 from tests.e2e.places import certain
 
 SECONDS = 600
+
+
+class Started(subprocess.Popen):
+    """A process, and the file that takes what it prints."""
+
+    log: Path
 
 
 class Dev:
@@ -47,16 +54,20 @@ class Dev:
 
     def started(self, *command):
         """A command that has been started, in a process group of its own."""
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        # Not a pipe: nobody reads it before the end, and a full one would hold the command up.
+        log = self.site.folder / f"{time.monotonic_ns()}.log"
+        with log.open("w") as output:
+            process = Started(
+                command,
+                cwd=ROOT,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process.log = log
+        return process
 
     def deploying(self):
         """``npm run cdktf:deploy``, asking nobody."""
@@ -72,7 +83,7 @@ class Dev:
         """Until something is so."""
         limit = time.monotonic() + SECONDS
         while not (result := reached()):
-            assert process.poll() is None, process.communicate()[0][-4000:]
+            assert process.poll() is None, process.log.read_text()[-4000:]
             assert time.monotonic() < limit
             time.sleep(0.1)
         return result
@@ -80,8 +91,8 @@ class Dev:
 
 def end(process, code=0):
     """Wait for the end; what was printed."""
-    printed, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == code, printed[-4000:]
+    got, printed = process.wait(SECONDS), process.log.read_text()
+    assert got == code, printed[-4000:]
     return printed
 
 
@@ -106,12 +117,9 @@ def _first(dev):
 
 def kill_all(process):
     """``kill -9`` a process and all below it."""
-    for each in [
-        *psutil.Process(process.pid).children(recursive=True),
-        psutil.Process(process.pid),
-    ]:
+    for each in [*psutil.Process(process.pid).children(recursive=True), process]:
         each.kill()
-    process.communicate()
+    process.wait()
 
 
 def apply_lock(place):
@@ -181,9 +189,8 @@ def test_teardown_leaves_nothing(dev, first):
     assert first
     words = ["teardown", "--yes-destroy", "tap-dev-e2e", "--output", str(dev.output)]
     killed = dev.started(sys.executable, "-m", "ops", "state", *words)
-    services = dev.client("ecs")
-    cluster = services.list_clusters()["clusterArns"][0]
-    dev.wait_for(killed, lambda: not services.list_services(cluster=cluster)["serviceArns"])
+    balancers = dev.client("elbv2")
+    dev.wait_for(killed, lambda: not balancers.describe_load_balancers()["LoadBalancers"])
     kill_all(killed)
     printed = dev.state("teardown", "--yes-destroy", "tap-dev-e2e")
     # The bucket went last, its versions just before it.

@@ -153,6 +153,19 @@ def test_a_state_that_was_not_saved_comes_first(calls, place, capsys, verb):
     assert place.errored.exists()
 
 
+def test_a_local_one_that_was_not_saved_too(calls, place, monkeypatch, capsys):
+    Bucket(place).remove()
+    Bucket(place).empty()
+    keep(place.file, STATE.content)
+    place.errored.write_bytes(STATE.content)
+    monkeypatch.setenv("STATE_BACKEND", "local")
+    assert main(["cdktf", "deploy"]) == 2
+    assert "could not save the state" in capsys.readouterr().err
+    assert not calls()
+    place.errored.unlink()
+    assert main(["cdktf", "deploy"]) == 0
+
+
 @pytest.fixture(name="first")
 def _first(calls, monkeypatch):
     """A first deploy; returns what makes the bucket."""
