@@ -71,7 +71,7 @@ lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, lice
 	@$(RUN) ruff format --check .
 	@$(RUN) pylint tap.py lib ops checks policy tests bench bench/peers/*/*.py way_out/*.py
 	@npx --no-install pyright
-	@.tools/checks/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks bench
+	@.tools/checks/bin/bandit -q -c pyproject.toml -r tap.py lib ops checks policy way_out bench/*.py bench/peers
 	@$(RUN) checks secrets
 	@$(RUN) checks licences
 	@.tools/checks/bin/zizmor --offline --quiet --no-progress .github

@@ -25,8 +25,11 @@ FREE = frozenset(
 REASONS = {
     "GPL-2.0-or-later": "a tool that is run here and passed on to nobody",
     "LGPL-2.1-or-later": "a tool that is run here and passed on to nobody",
+    "OFL-1.1": "a font, which draws the diagrams and is not sold by itself",
     "MPL-2.0": "asks for changes to its own files alone, and there are none",
 }
+# Where the metadata says nothing and the package's own text does.
+STATED = {"resvg-py": "MIT"}
 # How metadata from before SPDX says it. https://spdx.org/licenses
 _SPDX = {
     "apache 2.0": "Apache-2.0",
@@ -85,7 +88,7 @@ def licensed(before: str) -> Iterator[Package]:
     earlier = {(name, version): licence for name, version, licence in rows}
     for package in python_packages():
         try:
-            licence = licence_of(metadata.metadata(package.name))
+            licence = licence_of(metadata.metadata(package.name)) or STATED.get(package.name, "")
         except metadata.PackageNotFoundError:
             licence = earlier.get((package.name, package.version), "")
         yield replace(package, licence=licence)
