@@ -22,6 +22,7 @@ from ops.state.bootstrap import bootstrap, check, check_saved
 from ops.state.commands import confirm_teardown
 from ops.state.homes import RECOVER, Homes
 from ops.state.locks import Locked, Locks
+from ops.state.mend import doing, mend_file
 from ops.state.place import Place, place_of
 from ops.state.teardown import teardown
 from ops.state.terraform import forget
@@ -118,16 +119,18 @@ def _prepared(
             confirm_teardown(place, [place.stack] if approved and not place.production else [])
             teardown(place, environ, _tell)
             continue
-        elif check(place).settled:
-            pass
-        elif verb == "diff":
-            raise TapError(
-                f"{place.stack} has no state in its bucket yet",
-                hint="npm run cdktf:deploy; before that, STATE_BACKEND=local npm run cdktf:diff",
-            )
         else:
-            _approve(place, approved=approved)
-            bootstrap(place, environ, _tell)
+            if verb == "deploy":
+                mend_file(place, doing(_tell))  # killed in the first deploy
+            if not check(place).settled:
+                if verb == "diff":
+                    raise TapError(
+                        f"{place.stack} has no state in its bucket yet",
+                        hint="npm run cdktf:deploy; "
+                        "before that, STATE_BACKEND=local npm run cdktf:diff",
+                    )
+                _approve(place, approved=approved)
+                bootstrap(place, environ, _tell)
         forget(place)
         left.append(stack)
     return left

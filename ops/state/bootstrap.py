@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from lib.errors import TapError
 from ops.recover import recover
 from ops.state.homes import GONE, RECOVER, Homes
+from ops.state.mend import doing, mend_file
 from ops.state.move import move_in
 from ops.state.place import Place, code_of, told
 from ops.state.terraform import Terraform
@@ -42,6 +43,7 @@ def bootstrap(place: Place, environ: Mapping[str, str], tell: Callable[[str], No
 
     The stack has to be synthesized. Raises ``TapError``, and may then be run again.
     """
+    mend_file(place, doing(tell))
     homes = check(place)
     terraform = Terraform(place, environ)
     if homes.remote is None:

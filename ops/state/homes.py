@@ -39,12 +39,16 @@ class Snapshot:
 
     @classmethod
     def read(cls, file: Path) -> Self | None:
-        """A file's; None where there is none, or an empty one, which Terraform takes for none."""
+        """A file's; None where there is none.
+
+        Terraform takes an empty one for none, and empties it before it writes: beside a backup
+        it is one that was cut short.
+        """
         try:
             content = file.read_bytes()
         except FileNotFoundError:
             return None
-        return cls(content) if content.strip() else None
+        return cls(content) if content.strip() or backup_of(file).exists() else None
 
     @property
     def whole(self) -> bool:
@@ -80,6 +84,11 @@ class Snapshot:
         if not self.whole:
             return f"{len(self.content)} bytes that are no Terraform state"
         return f"serial {self.serial}, lineage {self.lineage}, {self.resources} resources"
+
+
+def backup_of(file: Path) -> Path:
+    """Where Terraform keeps what a local state was before it changed it."""
+    return file.with_name(f"{file.name}.backup")
 
 
 class Relation(StrEnum):

@@ -18,6 +18,7 @@ from ops.state.homes import (
     Homes,
     Relation,
     Snapshot,
+    backup_of,
     keep,
     newest_of,
     relation,
@@ -29,6 +30,7 @@ from ops.state.place import Place
 from ops.state.terraform import Terraform
 
 Tell = Callable[[str], None]
+Do = Callable[..., None]
 
 
 def release(place: Place, id_: str, tell: Tell) -> None:
@@ -43,6 +45,29 @@ def release(place: Place, id_: str, tell: Tell) -> None:
         )
     if Locks(place).release(id_):
         tell(f"released the lock of {held[id_]}")
+
+
+def mend_file(place: Place, do: Do) -> None:
+    """Put the backup in the place of a local state that was cut short."""
+    file = place.file
+    local = Snapshot.read(file)
+    if local is None or local.whole:
+        return
+    before = Snapshot.read(backup_of(file))
+    broken = file.with_name(f"{file.name}.broken-{int(time.time())}")
+    do(f"{file.name} was cut short: it is {broken.name} now", file.rename, broken)
+    if before and before.whole:
+        do(f"its backup took its place: {before}", shutil.copy2, backup_of(file), file)
+
+
+def doing(tell: Tell) -> Do:
+    """Do it, then tell what was done."""
+
+    def do(what: str, action: Callable[..., Any], *arguments: Any) -> None:
+        action(*arguments)
+        tell(what)
+
+    return do
 
 
 class Mender:
@@ -65,7 +90,7 @@ class Mender:
         place, terraform = self._place, Terraform(self._place, self._environ)
         if not self._dry_run:
             Locks(place).check_free()
-        self._mend_file()
+        mend_file(place, self._do)
         homes = Homes.of(place)
         if homes.bucket_exists and not homes.local:
             self._mend_object()
@@ -85,21 +110,7 @@ class Mender:
             self._would = True
             self._tell(f"would be done: {what}")
         else:
-            action(*arguments)
-            self._tell(what)
-
-    def _mend_file(self) -> None:
-        """Put the backup in the place of a local state that was cut short."""
-        file = self._place.file
-        local = Snapshot.read(file)
-        if local is None or local.whole:
-            return
-        saved = file.with_name(f"{file.name}.backup")
-        before = Snapshot.read(saved)
-        broken = file.with_name(f"{file.name}.broken-{int(time.time())}")
-        self._do(f"{file.name} was cut short: it is {broken.name} now", file.rename, broken)
-        if before and before.whole:
-            self._do(f"its backup took its place: {before}", shutil.copy2, saved, file)
+            doing(self._tell)(what, action, *arguments)
 
     def _mend_object(self) -> None:
         bucket, where = Bucket(self._place), self._place.bucket

@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lib.errors import TapError
-from ops.state.homes import RECOVER, Bucket, Relation, Snapshot, disagreement, keep, relation
+from ops.state.homes import (
+    RECOVER,
+    Bucket,
+    Relation,
+    Snapshot,
+    backup_of,
+    disagreement,
+    keep,
+    relation,
+)
 from ops.state.locks import Locks
 from ops.state.place import Place
 from ops.state.terraform import Terraform
@@ -35,7 +44,7 @@ def move_in(place: Place, terraform: Terraform, tell: Callable[[str], None]) -> 
             tell(f"moved into {place.bucket}: {local}")
         else:
             tell(f"{place.file.name} is older than the bucket's: backup {backup(place, local)}")
-        for old in (place.file, place.file.with_name(f"{place.file.name}.backup")):
+        for old in (place.file, backup_of(place.file)):
             old.unlink(missing_ok=True)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from lib.errors import TapError
 from ops.state.bootstrap import check, document_of, own_addresses
-from ops.state.homes import Bucket, Snapshot
+from ops.state.homes import Bucket, Snapshot, backup_of
 from ops.state.locks import Locks
+from ops.state.mend import doing, mend_file
 from ops.state.move import backup, move_home
 from ops.state.place import Place
 from ops.state.terraform import Terraform
@@ -33,6 +34,7 @@ def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], Non
 
     Raises ``TapError``, and may then be run again.
     """
+    mend_file(place, doing(tell))  # killed while it destroyed: Terraform notes what is gone
     homes = check(place)
     if not homes.remote and not homes.local:
         tell(f"{place.stack}: nothing to tear down")
@@ -126,5 +128,5 @@ def _forget(place: Place, tell: Callable[[str], None]) -> None:
         raise TapError(f"{place.bucket} is still there", hint="run this again")
     if state and state.whole and not state.resources:
         tell(f"{place.stack} is gone; its last state: {backup(place, state)}")
-        for file in (place.file, place.file.with_name(f"{place.file.name}.backup")):
+        for file in (place.file, backup_of(place.file)):
             file.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from ops.state.homes import (
     rolled_back,
 )
 from ops.state.locks import Lock, Locked, Locks
-from ops.state.mend import Mender, release
+from ops.state.mend import Mender, doing, mend_file, release
 from ops.state.place import place_of
 from ops.state.policy import policy_of
 from ops.state.status import Status
@@ -502,14 +502,16 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(place):
     assert place.errored.exists()
 
 
-def test_a_local_state_that_was_cut_short_gets_its_backup(place):
-    place.file.write_bytes(BROKEN.content)
+@pytest.mark.parametrize("content", [BROKEN.content, b""])
+def test_a_local_state_that_was_cut_short_gets_its_backup(place, content):
+    """Terraform empties the file before it writes: killed in between, it leaves an empty one."""
+    place.file.write_bytes(content)
     keep(place.file.with_name(f"{place.file.name}.backup"), snapshot(2).content)
-    mend, told = mender(place)
-    mend._mend_file()
+    told = []
+    mend_file(place, doing(told.append))
     assert Snapshot.read(place.file) == snapshot(2)
     (broken,) = place.file.parent.glob("*.broken-*")
-    assert broken.read_bytes() == BROKEN.content
+    assert broken.read_bytes() == content
     assert broken.name in told[0]
 
 
