@@ -90,7 +90,7 @@ def _terraform(
     if shutil.which("terraform", path=environ.get("PATH")) is None:
         raise TapError("terraform is not on the PATH", hint="install Terraform 1.11 or newer")
     done = subprocess.run(
-        ["terraform", *arguments],  # nosec B607  # the one on the PATH, as everywhere
+        ["terraform", *arguments],
         cwd=cwd,
         env=dict(environ),
         input=stdin,
