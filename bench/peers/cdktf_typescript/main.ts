@@ -1,9 +1,10 @@
 /**
  * TAP's stack in CDKTF for TypeScript, as a measure of what the Python side adds.
  *
- * The same parts with the same construct ids, sized by ../environments.json. Each type is imported
- * from its own file: the root of @cdktf/provider-aws loads all 2,200. Leaves out what no environment
- * uses today: a certificate, a given password, a deploy role.
+ * The same parts with the same construct ids, sized by ../environments.json and SIZES. Each type is
+ * imported from its own file: the root of @cdktf/provider-aws loads all 2,200. Leaves out what no
+ * environment uses today (a certificate, a given password, a deploy role), and the waivers for policy
+ * checkers.
  */
 import { App, Fn, ITerraformDependable, Op, S3Backend, TerraformOutput, TerraformSelf, TerraformStack } from "cdktf";
 import { AppautoscalingPolicy } from "@cdktf/provider-aws/lib/appautoscaling-policy";
@@ -27,6 +28,8 @@ import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy";
 import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy-attachment";
 import { InternetGateway } from "@cdktf/provider-aws/lib/internet-gateway";
+import { KmsAlias } from "@cdktf/provider-aws/lib/kms-alias";
+import { KmsKey } from "@cdktf/provider-aws/lib/kms-key";
 import { Lb } from "@cdktf/provider-aws/lib/lb";
 import { LbListener } from "@cdktf/provider-aws/lib/lb-listener";
 import { LbTargetGroup } from "@cdktf/provider-aws/lib/lb-target-group";
@@ -37,6 +40,8 @@ import { RouteTable } from "@cdktf/provider-aws/lib/route-table";
 import { RouteTableAssociation } from "@cdktf/provider-aws/lib/route-table-association";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketLifecycleConfiguration } from "@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration";
+import { S3BucketLoggingA } from "@cdktf/provider-aws/lib/s3-bucket-logging";
+import { S3BucketNotification } from "@cdktf/provider-aws/lib/s3-bucket-notification";
 import { S3BucketOwnershipControls } from "@cdktf/provider-aws/lib/s3-bucket-ownership-controls";
 import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
@@ -51,18 +56,39 @@ import { Vpc } from "@cdktf/provider-aws/lib/vpc";
 import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint";
 import { VpcSecurityGroupEgressRule } from "@cdktf/provider-aws/lib/vpc-security-group-egress-rule";
 import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule";
+import { Wafv2WebAcl, Wafv2WebAclRule } from "@cdktf/provider-aws/lib/wafv2-web-acl";
+import { Wafv2WebAclAssociation } from "@cdktf/provider-aws/lib/wafv2-web-acl-association";
+import { Wafv2WebAclLoggingConfiguration } from "@cdktf/provider-aws/lib/wafv2-web-acl-logging-configuration";
 import { Construct } from "constructs";
 import { createHash } from "crypto";
 import environments from "./environments.json";
 
 type Name = keyof typeof environments;
-type Environment = (typeof environments)[Name];
+type Environment = (typeof environments)[Name] & (typeof SIZES)[Name];
 
 const REGION = "us-east-1";
 const ANYWHERE = "0.0.0.0/0";
 const PORT = 8080;
 const DATABASE_PORT = 5432;
 const ZONES = [0, 1, 2];
+const ZONE_NAMES = ["a", "b", "c"].map((letter) => `${REGION}${letter}`);
+const MONITORING_SECONDS = 60;
+const BALANCER_PREFIX = "alb";
+const STATE_PREFIX = "state/";
+const SECRET_HEADERS = ["authorization", "cookie"];
+// AWS's groups of rules, cheapest first, each with those of its rules that only count.
+const MANAGED_RULES = [
+  ["AWSManagedRulesAmazonIpReputationList"],
+  ["AWSManagedRulesAnonymousIpList", "HostingProviderIPList"],
+  ["AWSManagedRulesKnownBadInputsRuleSet"],
+  ["AWSManagedRulesCommonRuleSet", "SizeRestrictions_BODY"],
+];
+/** What ../environments.json lacks, or has otherwise than TAP. 0: no key of its own, no firewall. */
+const SIZES = {
+  dev: { flowLogDays: 7, logDays: 7, insights: false, keyDeletionDays: 0, requestsPerAddress: 0 },
+  staging: { flowLogDays: 365, logDays: 365, insights: true, keyDeletionDays: 7, requestsPerAddress: 0 },
+  prod: { flowLogDays: 365, logDays: 365, insights: true, keyDeletionDays: 30, requestsPerAddress: 2000 },
+};
 
 /** What every part is given: its sizes, and how things are called. */
 class Context {
@@ -89,6 +115,17 @@ function allow(on: string | string[], ...actions: string[]): object {
   return { Effect: "Allow", Action: actions, Resource: on };
 }
 
+function tlsOnly(bucket: S3Bucket): object {
+  return {
+    Sid: "TlsOnly",
+    Effect: "Deny",
+    Principal: "*",
+    Action: "s3:*",
+    Resource: [bucket.arn, `${bucket.arn}/*`],
+    Condition: { Bool: { "aws:SecureTransport": "false" } },
+  };
+}
+
 function assumedBy(service: string, accountId: string): string {
   return policy({
     Effect: "Allow",
@@ -111,11 +148,129 @@ class Provider extends Construct {
   }
 }
 
+class Encryption extends Construct {
+  readonly keyArn?: string;
+
+  constructor(scope: Construct, context: Context, { accountId, partition }: Provider) {
+    super(scope, "encryption");
+    if (!context.sizes.keyDeletionDays) return;
+    const name = context.simple("key");
+    const arn = `arn:${partition.partition}`;
+    const key = new KmsKey(this, "key", {
+      description: `${name}: logs, alarms, lock table, Performance Insights, given password`,
+      enableKeyRotation: true,
+      deletionWindowInDays: context.sizes.keyDeletionDays,
+      policy: policy(
+        {
+          Sid: "ByTheAccountsIam",
+          Effect: "Allow",
+          Principal: { AWS: `${arn}:iam::${accountId}:root` },
+          Action: "kms:*",
+          Resource: "*",
+        },
+        {
+          Sid: "LogsOfThisAccount",
+          Effect: "Allow",
+          Principal: { Service: `logs.${REGION}.${partition.dnsSuffix}` },
+          Action: ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+          Resource: "*",
+          Condition: {
+            ArnLike: { "kms:EncryptionContext:aws:logs:arn": `${arn}:logs:${REGION}:${accountId}:log-group:*` },
+          },
+        },
+        {
+          Sid: "AlarmsOfThisAccount",
+          Effect: "Allow",
+          Principal: { Service: "cloudwatch.amazonaws.com" },
+          Action: ["kms:Decrypt", "kms:GenerateDataKey*"],
+          Resource: "*",
+          Condition: { StringEquals: { "aws:SourceAccount": accountId } },
+        },
+      ),
+      tags: context.tag("key"),
+    });
+    new KmsAlias(this, "alias", { name: `alias/${name}`, targetKeyId: key.keyId });
+    this.keyArn = key.arn;
+  }
+
+  logGroup(scope: Construct, id: string, name: string, retentionInDays: number): CloudwatchLogGroup {
+    return new CloudwatchLogGroup(scope, id, { name, retentionInDays, kmsKeyId: this.keyArn });
+  }
+}
+
+class AccessLogs extends Construct {
+  readonly bucket: S3Bucket;
+  readonly writable: ITerraformDependable;
+
+  constructor(scope: Construct, context: Context, provider: Provider) {
+    super(scope, "access_logs");
+    const deletable = context.sizes.stateDeletable;
+    const lifecycle = deletable ? undefined : { preventDestroy: true };
+    const name = context.regional("accesslogs");
+    this.bucket = new S3Bucket(this, "bucket", { bucket: name, forceDestroy: deletable, lifecycle, tags: { Name: name } });
+    const bucket = this.bucket.id;
+    const versioning = new S3BucketVersioningA(this, "versioning", { bucket, versioningConfiguration: { status: "Enabled" } });
+    new S3BucketServerSideEncryptionConfigurationA(this, "encryption", {
+      bucket,
+      rule: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }],
+    });
+    new S3BucketLifecycleConfiguration(this, "lifecycle", {
+      bucket,
+      rule: [
+        {
+          id: "expire",
+          status: "Enabled",
+          filter: [{ prefix: "" }],
+          expiration: [{ days: context.sizes.logDays }],
+          noncurrentVersionExpiration: [{ noncurrentDays: 1 }],
+          abortIncompleteMultipartUpload: [{ daysAfterInitiation: 1 }],
+        },
+      ],
+      dependsOn: [versioning],
+    });
+    new S3BucketNotification(this, "events", { bucket, eventbridge: true });
+    const ownership = new S3BucketOwnershipControls(this, "ownership", {
+      bucket,
+      rule: { objectOwnership: "BucketOwnerEnforced" },
+    });
+    const publicAccess = new S3BucketPublicAccessBlock(this, "public_access", {
+      bucket,
+      blockPublicAcls: true,
+      ignorePublicAcls: true,
+      blockPublicPolicy: true,
+      restrictPublicBuckets: true,
+      dependsOn: [ownership],
+    });
+    this.writable = new S3BucketPolicy(this, "policy", {
+      bucket,
+      policy: policy(
+        {
+          Sid: "LoadBalancers",
+          Effect: "Allow",
+          Principal: { Service: "logdelivery.elasticloadbalancing.amazonaws.com" },
+          Action: "s3:PutObject",
+          Resource: `${this.bucket.arn}/${BALANCER_PREFIX}/AWSLogs/${provider.accountId}/*`,
+        },
+        {
+          Sid: "BucketsOfThisAccount",
+          Effect: "Allow",
+          Principal: { Service: "logging.s3.amazonaws.com" },
+          Action: "s3:PutObject",
+          Resource: `${this.bucket.arn}/${STATE_PREFIX}*`,
+          Condition: { StringEquals: { "aws:SourceAccount": provider.accountId } },
+        },
+        tlsOnly(this.bucket),
+      ),
+      dependsOn: [publicAccess],
+    });
+  }
+}
+
 class State extends Construct {
   readonly bucket: S3Bucket;
   readonly table: DynamodbTable;
 
-  constructor(scope: Construct, context: Context) {
+  constructor(scope: Construct, context: Context, encryption: Encryption, accessLogs: AccessLogs) {
     super(scope, "state");
     const deletable = context.sizes.stateDeletable;
     const lifecycle = deletable ? undefined : { preventDestroy: true };
@@ -137,14 +292,7 @@ class State extends Construct {
     });
     new S3BucketPolicy(this, "policy", {
       bucket,
-      policy: policy({
-        Sid: "TlsOnly",
-        Effect: "Deny",
-        Principal: "*",
-        Action: "s3:*",
-        Resource: [this.bucket.arn, `${this.bucket.arn}/*`],
-        Condition: { Bool: { "aws:SecureTransport": "false" } },
-      }),
+      policy: policy(tlsOnly(this.bucket)),
       dependsOn: [publicAccess],
     });
     new S3BucketLifecycleConfiguration(this, "lifecycle", {
@@ -160,13 +308,20 @@ class State extends Construct {
       ],
       dependsOn: [versioning],
     });
+    new S3BucketNotification(this, "events", { bucket, eventbridge: true });
+    new S3BucketLoggingA(this, "access_logs", {
+      bucket,
+      targetBucket: accessLogs.bucket.bucket,
+      targetPrefix: STATE_PREFIX,
+      dependsOn: [accessLogs.writable],
+    });
     this.table = new DynamodbTable(this, "lock_table", {
       name: context.regional("tflock"),
       billingMode: "PAY_PER_REQUEST",
       hashKey: "LockID",
       attribute: [{ name: "LockID", type: "S" }],
       pointInTimeRecovery: { enabled: true },
-      serverSideEncryption: { enabled: true },
+      serverSideEncryption: { enabled: true, kmsKeyArn: encryption.keyArn },
       deletionProtectionEnabled: !deletable,
       lifecycle,
       tags: { Name: context.regional("tflock") },
@@ -180,7 +335,7 @@ class Network extends Construct {
   readonly privateIds: string[];
   readonly waysOut: ITerraformDependable[];
 
-  constructor(scope: Construct, private readonly context: Context, provider: Provider) {
+  constructor(scope: Construct, private readonly context: Context, provider: Provider, encryption: Encryption) {
     super(scope, "network");
     const { sizes } = context;
     this.vpc = new Vpc(this, "vpc", {
@@ -195,12 +350,20 @@ class Network extends Construct {
       egress: [],
       tags: context.tag("unused"),
     });
-    const zones = new DataAwsAvailabilityZones(this, "zones", {
-      state: "available",
-      filter: [{ name: "opt-in-status", values: ["opt-in-not-required"] }],
-    }).names;
-    const publicSubnets = this.subnets("public", 0, zones);
-    const privateSubnets = this.subnets("private", ZONES.length, zones);
+    const zones = ZONE_NAMES.join(", ");
+    new DataAwsAvailabilityZones(this, "zones", {
+      filter: [{ name: "zone-name", values: ZONE_NAMES }],
+      lifecycle: {
+        postcondition: [
+          {
+            condition: Op.eq(Fn.lengthOf(TerraformSelf.getAny("names")), ZONES.length),
+            errorMessage: `The region lacks one of ${zones}: name the letters of zones that it has in network.zones.`,
+          },
+        ],
+      },
+    });
+    const publicSubnets = this.subnets("public", 0);
+    const privateSubnets = this.subnets("private", ZONES.length);
     this.publicIds = publicSubnets.map((subnet) => subnet.id);
     this.privateIds = privateSubnets.map((subnet) => subnet.id);
 
@@ -233,17 +396,17 @@ class Network extends Construct {
       routeTableIds: [publicTable, ...privateTables].map((table) => table.id),
       tags: context.tag("s3"),
     });
-    if (sizes.flowLogDays) this.flowLogs(provider);
+    this.flowLogs(provider, encryption);
   }
 
-  private subnets(tier: string, first: number, zones: string[]): Subnet[] {
+  private subnets(tier: string, first: number): Subnet[] {
     const prefix = this.context.sizes.cidr.split(".").slice(0, 2).join(".");
     return ZONES.map(
       (zone) =>
         new Subnet(this, `${tier}${zone}`, {
           vpcId: this.vpc.id,
           cidrBlock: `${prefix}.${16 * (first + zone)}.0/20`,
-          availabilityZone: Fn.element(zones, zone),
+          availabilityZone: ZONE_NAMES[zone],
           mapPublicIpOnLaunch: false,
           tags: this.context.tag(`${tier}${zone}`),
         }),
@@ -264,13 +427,11 @@ class Network extends Construct {
     return new NatGateway(this, `nat${zone}`, { allocationId: address.id, subnetId: subnet.id, tags, dependsOn: [gateway] });
   }
 
-  private flowLogs(provider: Provider): void {
-    const logs = new CloudwatchLogGroup(this, "flow_log_group", {
-      name: this.context.path("flowlogs"),
-      retentionInDays: this.context.sizes.flowLogDays,
-    });
+  private flowLogs(provider: Provider, encryption: Encryption): void {
+    const { context } = this;
+    const logs = encryption.logGroup(this, "flow_log_group", context.path("flowlogs"), context.sizes.flowLogDays);
     const role = new IamRole(this, "flow_log_role", {
-      name: this.context.regional("flowlogs"),
+      name: context.regional("flowlogs"),
       assumeRolePolicy: assumedBy("vpc-flow-logs.amazonaws.com", provider.accountId),
     });
     const rights = new IamRolePolicy(this, "flow_log_policy", {
@@ -285,7 +446,7 @@ class Network extends Construct {
       trafficType: "ALL",
       logDestination: logs.arn,
       iamRoleArn: role.arn,
-      tags: this.context.tag("flowlogs"),
+      tags: context.tag("flowlogs"),
       dependsOn: [rights],
     });
   }
@@ -355,7 +516,14 @@ class Database extends Construct {
   readonly secretArn: string;
   readonly identifier: string;
 
-  constructor(scope: Construct, context: Context, provider: Provider, network: Network, security: Security) {
+  constructor(
+    scope: Construct,
+    context: Context,
+    provider: Provider,
+    encryption: Encryption,
+    network: Network,
+    security: Security,
+  ) {
     super(scope, "database");
     const sizes = context.sizes.database;
     this.identifier = context.simple("db");
@@ -367,25 +535,25 @@ class Database extends Construct {
       tags,
     });
     const exported = ["postgresql", "upgrade"];
-    const logGroups = exported.map(
-      (name) =>
-        new CloudwatchLogGroup(this, `${name}_log_group`, {
-          name: `/aws/rds/instance/${this.identifier}/${name}`,
-          retentionInDays: context.sizes.logDays,
-        }),
-    );
+    const logGroups = exported.map((word) => {
+      const name = `/aws/rds/instance/${this.identifier}/${word}`;
+      return encryption.logGroup(this, `${word}_log_group`, name, context.sizes.logDays);
+    });
     const parameters = new DbParameterGroup(this, "parameters", {
       name: context.simple("pg14"),
       family: "postgres14",
       description: "TLS only, slow statements logged",
       parameter: [
         { name: "rds.force_ssl", value: "1" },
-        { name: "log_statement", value: "ddl" },
+        { name: "log_statement", value: "none" },
         { name: "log_min_duration_statement", value: "1000" },
+        { name: "log_connections", value: "1" },
+        { name: "log_disconnections", value: "1" },
+        { name: "shared_preload_libraries", value: "pg_stat_statements,pgaudit", applyMethod: "pending-reboot" },
+        { name: "pgaudit.log", value: "ddl,role" },
       ],
       lifecycle: { createBeforeDestroy: true },
     });
-    const monitored = sizes.monitoringSeconds > 0;
     this.instance = new DbInstance(this, "instance", {
       identifier: this.identifier,
       engine: "postgres",
@@ -409,10 +577,11 @@ class Database extends Construct {
       vpcSecurityGroupIds: [security.database.id],
       parameterGroupName: parameters.name,
       enabledCloudwatchLogsExports: exported,
-      monitoringInterval: sizes.monitoringSeconds,
-      monitoringRoleArn: monitored ? this.monitoringRole(context, provider) : undefined,
-      performanceInsightsEnabled: monitored,
-      performanceInsightsRetentionPeriod: monitored ? 7 : undefined,
+      monitoringInterval: MONITORING_SECONDS,
+      monitoringRoleArn: this.monitoringRole(context, provider),
+      performanceInsightsEnabled: true,
+      performanceInsightsRetentionPeriod: 7,
+      performanceInsightsKmsKeyId: encryption.keyArn,
       backupRetentionPeriod: sizes.backupDays,
       backupWindow: "03:00-04:00",
       maintenanceWindow: "sun:04:30-sun:05:30",
@@ -422,7 +591,10 @@ class Database extends Construct {
       finalSnapshotIdentifier: sizes.protected
         ? `${this.identifier}-final-\${formatdate("YYYYMMDDhhmmss", timestamp())}`
         : undefined,
-      lifecycle: sizes.protected ? { ignoreChanges: ["final_snapshot_identifier"] } : undefined,
+      lifecycle: {
+        ignoreChanges: ["engine_lifecycle_support", ...(sizes.protected ? ["final_snapshot_identifier"] : [])],
+        preventDestroy: sizes.protected,
+      },
       dependsOn: logGroups,
       tags,
     });
@@ -442,12 +614,84 @@ class Database extends Construct {
   }
 }
 
+class Waf extends Construct {
+  constructor(scope: Construct, context: Context, encryption: Encryption, balancer: Lb) {
+    super(scope, "waf");
+    const name = context.simple("waf");
+    const acl = new Wafv2WebAcl(this, "acl", {
+      name,
+      scope: "REGIONAL",
+      defaultAction: { allow: {} },
+      rule: [this.rateLimit(context.sizes.requestsPerAddress), ...this.managedRules()],
+      visibilityConfig: this.visibility(name),
+      tags: { Name: name },
+    });
+    new Wafv2WebAclAssociation(this, "association", { resourceArn: balancer.arn, webAclArn: acl.arn });
+    const logs = encryption.logGroup(this, "log_group", `aws-waf-logs-${name}`, context.sizes.logDays);
+    new Wafv2WebAclLoggingConfiguration(this, "logging", {
+      resourceArn: acl.arn,
+      logDestinationConfigs: [logs.arn],
+      loggingFilter: {
+        defaultBehavior: "DROP",
+        filter: [
+          {
+            behavior: "KEEP",
+            requirement: "MEETS_ANY",
+            condition: ["BLOCK", "COUNT", "EXCLUDED_AS_COUNT"].map((action) => ({ actionCondition: { action } })),
+          },
+        ],
+      },
+      redactedFields: SECRET_HEADERS.map((header) => ({ singleHeader: { name: header } })),
+    });
+  }
+
+  private rateLimit(limit: number): Wafv2WebAclRule {
+    return {
+      name: "RequestsPerAddress",
+      priority: 0,
+      action: { block: {} },
+      statement: { rate_based_statement: { aggregate_key_type: "IP", limit } },
+      visibilityConfig: this.visibility("RequestsPerAddress"),
+    };
+  }
+
+  private managedRules(): Wafv2WebAclRule[] {
+    return MANAGED_RULES.map(([name, ...counting], number) => ({
+      name,
+      priority: number + 1,
+      overrideAction: { none: {} },
+      // In Terraform's words: the bindings have no types for statements, and pass them on as is.
+      statement: {
+        managed_rule_group_statement: {
+          name,
+          vendor_name: "AWS",
+          rule_action_override: counting.length
+            ? counting.map((rule) => ({ name: rule, action_to_use: { count: {} } }))
+            : undefined,
+        },
+      },
+      visibilityConfig: this.visibility(name),
+    }));
+  }
+
+  private visibility(metricName: string) {
+    return { cloudwatchMetricsEnabled: true, metricName, sampledRequestsEnabled: true };
+  }
+}
+
 class LoadBalancer extends Construct {
   readonly balancer: Lb;
   readonly targetGroup: LbTargetGroup;
   readonly listener: LbListener;
 
-  constructor(scope: Construct, context: Context, network: Network, security: Security) {
+  constructor(
+    scope: Construct,
+    context: Context,
+    encryption: Encryption,
+    accessLogs: AccessLogs,
+    network: Network,
+    security: Security,
+  ) {
     super(scope, "load_balancer");
     this.balancer = new Lb(this, "load_balancer", {
       name: context.simple("alb"),
@@ -458,9 +702,11 @@ class LoadBalancer extends Construct {
       idleTimeout: 60,
       dropInvalidHeaderFields: true,
       enableDeletionProtection: context.sizes.balancerProtected,
+      accessLogs: { enabled: true, bucket: accessLogs.bucket.bucket, prefix: BALANCER_PREFIX },
       tags: context.tag("alb"),
-      dependsOn: network.waysOut,
+      dependsOn: [...network.waysOut, accessLogs.writable],
     });
+    if (context.sizes.requestsPerAddress) new Waf(this, context, encryption, this.balancer);
     const digest = createHash("sha256").update(`HTTP:${PORT}:ip:${context.sizes.cidr}`).digest("hex").slice(0, 6);
     this.targetGroup = new LbTargetGroup(this, "target_group", {
       name: context.simple(`tg${digest}`),
@@ -491,6 +737,7 @@ class Service extends Construct {
     scope: Construct,
     private readonly context: Context,
     private readonly provider: Provider,
+    encryption: Encryption,
     network: Network,
     security: Security,
     private readonly database: Database,
@@ -498,13 +745,10 @@ class Service extends Construct {
   ) {
     super(scope, "service");
     const sizes = context.sizes.service;
-    this.logs = new CloudwatchLogGroup(this, "log_group", {
-      name: context.path("service"),
-      retentionInDays: context.sizes.logDays,
-    });
+    this.logs = encryption.logGroup(this, "log_group", context.path("service"), context.sizes.logDays);
     this.cluster = new EcsCluster(this, "cluster", {
       name: context.simple("cluster"),
-      setting: [{ name: "containerInsights", value: sizes.insights ? "enabled" : "disabled" }],
+      setting: [{ name: "containerInsights", value: context.sizes.insights ? "enabled" : "disabled" }],
       tags: context.tag("cluster"),
     });
     const secret = allow(database.secretArn, "secretsmanager:GetSecretValue");
@@ -528,7 +772,7 @@ class Service extends Construct {
       cluster: this.cluster.arn,
       taskDefinition: task.arn,
       launchType: "FARGATE",
-      platformVersion: "1.4.0",
+      platformVersion: "LATEST",
       desiredCount: sizes.count,
       deploymentMinimumHealthyPercent: 100,
       deploymentMaximumPercent: 200,
@@ -630,12 +874,13 @@ class Monitoring extends Construct {
     scope: Construct,
     context: Context,
     provider: Provider,
+    encryption: Encryption,
     database: Database,
     balancer: LoadBalancer,
     service: Service,
   ) {
     super(scope, "monitoring");
-    const topic = new SnsTopic(this, "topic", { name: context.simple("alarms") });
+    const topic = new SnsTopic(this, "topic", { name: context.simple("alarms"), kmsMasterKeyId: encryption.keyArn });
     new SnsTopicPolicy(this, "topic_policy", {
       arn: topic.arn,
       policy: policy({
@@ -698,6 +943,7 @@ class TapStack extends TerraformStack {
   constructor(scope: Construct, context: Context) {
     const id = `tap-${context.name}-${context.suffix}`;
     super(scope, id);
+    this.addOverride("terraform.required_version", ">= 1.11");
     new S3Backend(this, {
       bucket: context.regional("tfstate"),
       key: `${id}/terraform.tfstate`,
@@ -706,13 +952,17 @@ class TapStack extends TerraformStack {
     });
     this.addOverride("terraform.backend.s3.use_lockfile", true);
     const provider = new Provider(this, context);
-    const state = new State(this, context);
-    const network = new Network(this, context, provider);
+    const encryption = new Encryption(this, context, provider);
+    const accessLogs = new AccessLogs(this, context, provider);
+    const state = new State(this, context, encryption, accessLogs);
+    const network = new Network(this, context, provider, encryption);
     const security = new Security(this, context, network);
-    const database = new Database(this, context, provider, network, security);
-    const balancer = new LoadBalancer(this, context, network, security);
-    const service = new Service(this, context, provider, network, security, database, balancer);
-    if (context.sizes.alarmConnections) new Monitoring(this, context, provider, database, balancer, service);
+    const database = new Database(this, context, provider, encryption, network, security);
+    const balancer = new LoadBalancer(this, context, encryption, accessLogs, network, security);
+    const service = new Service(this, context, provider, encryption, network, security, database, balancer);
+    if (context.sizes.alarmConnections) {
+      new Monitoring(this, context, provider, encryption, database, balancer, service);
+    }
     this.publish(context, {
       "network/vpc_id": network.vpc.id,
       "network/public_subnet_ids": network.publicIds.join(","),
@@ -733,10 +983,11 @@ class TapStack extends TerraformStack {
 
   private publish(context: Context, values: Record<string, string>): void {
     const scope = new Construct(this, "outputs");
+    const parameters = new Construct(scope, "parameters");
     for (const [key, value] of Object.entries(values)) {
       const id = key.replace("/", "_");
-      new SsmParameter(scope, id, { name: context.path(key), type: "String", value });
-      new TerraformOutput(scope, `${id}_output`, { value }).overrideLogicalId(id);
+      new SsmParameter(parameters, id, { name: context.path(key), type: "String", value });
+      new TerraformOutput(scope, id, { value }).overrideLogicalId(id);
     }
   }
 }
@@ -745,6 +996,7 @@ const wanted = process.env.ENVIRONMENT ?? "all";
 const suffix = process.env.ENVIRONMENT_SUFFIX ?? "bench";
 const app = new App();
 for (const name of Object.keys(environments) as Name[]) {
-  if (wanted === "all" || wanted === name) new TapStack(app, new Context(name, environments[name], suffix));
+  const sizes = { ...environments[name], ...SIZES[name] };
+  if (wanted === "all" || wanted === name) new TapStack(app, new Context(name, sizes, suffix));
 }
 app.synth();
