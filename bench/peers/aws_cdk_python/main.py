@@ -1,13 +1,13 @@
 """TAP's stack in the AWS CDK for Python, synthesized to CloudFormation, as a measure beside it.
 
-The same resources one by one (L1 constructs), sized by ``../environments.json``. CloudFormation
-keeps a bucket's settings and a role's managed policies as properties, where Terraform has resources
-of their own, and wants an internet gateway attached by one; it cannot adopt a VPC's default
-security group, nor wait for a service with a postcondition. Runs in a virtual environment of its
-own, which ``bench/workspace.py`` makes.
+The same resources one by one (L1 constructs), sized by ``../environments.json`` and ``SIZES``.
+CloudFormation keeps a bucket's settings and a role's managed policies as properties, where
+Terraform has resources of their own, and wants an internet gateway attached by one; it cannot adopt
+a VPC's default security group, nor wait for a service with a postcondition. Runs in a virtual
+environment of its own, which ``bench/workspace.py`` makes.
 """
-# pylint: disable=import-error,too-many-arguments,too-many-positional-arguments
-# The packages aren't in the application's virtual environment.
+# pylint: disable=import-error,too-many-arguments,too-many-positional-arguments,too-many-lines
+# The packages aren't in the application's virtual environment. A peer is one file.
 # pyright: reportMissingImports=false
 
 import hashlib
@@ -24,19 +24,55 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
+from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 ENVIRONMENTS = json.loads((Path(__file__).parent.parent / "environments.json").read_text())
+# What the file lacks, or has otherwise than TAP. 0: no key of its own, no firewall.
+SIZES: dict[str, dict[str, Any]] = {
+    "dev": {
+        "flowLogDays": 7,
+        "logDays": 7,
+        "insights": False,
+        "keyDeletionDays": 0,
+        "requestsPerAddress": 0,
+    },
+    "staging": {
+        "flowLogDays": 365,
+        "logDays": 365,
+        "insights": True,
+        "keyDeletionDays": 7,
+        "requestsPerAddress": 0,
+    },
+    "prod": {
+        "flowLogDays": 365,
+        "logDays": 365,
+        "insights": True,
+        "keyDeletionDays": 30,
+        "requestsPerAddress": 2000,
+    },
+}
 REGION = "us-east-1"
 ANYWHERE = "0.0.0.0/0"
 PORT = 8080
 DATABASE_PORT = 5432
 ZONES = range(3)
+ZONE_NAMES = [f"{cdk.Aws.REGION}{letter}" for letter in "abc"]
+BALANCER_PREFIX, STATE_PREFIX = "alb", "state/"  # in the bucket of access logs
+SECRET_HEADERS = ("authorization", "cookie")
+# AWS's groups of rules, cheapest first, each with those of its rules that only count.
+MANAGED_RULES = (
+    ("AWSManagedRulesAmazonIpReputationList", ()),
+    ("AWSManagedRulesAnonymousIpList", ("HostingProviderIPList",)),
+    ("AWSManagedRulesKnownBadInputsRuleSet", ()),
+    ("AWSManagedRulesCommonRuleSet", ("SizeRestrictions_BODY",)),
+)
 BALANCER, CONTAINER, DATABASE = "AWS/ApplicationELB", "AWS/ECS", "AWS/RDS"  # of metrics
 
 
@@ -47,7 +83,8 @@ class Part(Construct):
         super().__init__(scope, id_)
         self.stage = scope.stage
         self.suffix = scope.suffix
-        self.sizes = ENVIRONMENTS[scope.stage]
+        self.sizes = {**ENVIRONMENTS[scope.stage], **SIZES[scope.stage]}
+        self.key_arn = scope.key_arn
 
     def simple(self, word: str) -> str:
         """A name that is unique in the region."""
@@ -66,8 +103,10 @@ class Part(Construct):
         return [cdk.CfnTag(key="Name", value=self.simple(word))]
 
     def log_group(self, id_: str, name: str, days: int) -> logs.CfnLogGroup:
-        """A log group."""
-        return logs.CfnLogGroup(self, id_, log_group_name=name, retention_in_days=days)
+        """A log group, under the environment's key where it has one."""
+        return logs.CfnLogGroup(
+            self, id_, log_group_name=name, retention_in_days=days, kms_key_id=self.key_arn
+        )
 
     def role(self, id_: str, word: str, service: str, **more: Any) -> iam.CfnRole:
         """A role that a service takes, for this account alone."""
@@ -82,24 +121,12 @@ class Part(Construct):
             self, id_, role_name=name, assume_role_policy_document=document(statement), **more
         )
 
-
-def document(*statements: dict[str, Any]) -> dict[str, Any]:
-    """A policy of these statements."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def allow(on: str | list[str], *actions: str) -> dict[str, Any]:
-    """A statement that allows the actions on the resource or resources."""
-    return {"Effect": "Allow", "Action": list(actions), "Resource": on}
-
-
-class State(Part):
-    """The bucket and the lock table, as if Terraform's state were to go there."""
-
-    def __init__(self, scope: "TapStack") -> None:
-        super().__init__(scope, "state")
-        name = self.regional("tfstate")
-        self.bucket = s3.CfnBucket(
+    def private_bucket(
+        self, word: str, rule: s3.CfnBucket.RuleProperty, **more: Any
+    ) -> s3.CfnBucket:
+        """A bucket: versioned, encrypted, private, with events, its versions expired by a rule."""
+        name = self.regional(word)
+        bucket = s3.CfnBucket(
             self,
             "bucket",
             bucket_name=name,
@@ -128,43 +155,180 @@ class State(Part):
                 ignore_public_acls=True,
                 restrict_public_buckets=True,
             ),
-            lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
-                rules=[
-                    s3.CfnBucket.RuleProperty(
-                        id="expire-noncurrent-versions",
-                        status="Enabled",
-                        noncurrent_version_expiration=(
-                            s3.CfnBucket.NoncurrentVersionExpirationProperty(noncurrent_days=90)
-                        ),
-                        abort_incomplete_multipart_upload=(
-                            s3.CfnBucket.AbortIncompleteMultipartUploadProperty(
-                                days_after_initiation=7
-                            )
-                        ),
-                    )
-                ]
+            lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(rules=[rule]),
+            notification_configuration=s3.CfnBucket.NotificationConfigurationProperty(
+                event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                    event_bridge_enabled=True
+                )
             ),
-            tags=self.tags("tfstate"),
+            tags=[cdk.CfnTag(key="Name", value=name)],
+            **more,
         )
-        s3.CfnBucketPolicy(
+        self.keep(bucket)
+        return bucket
+
+    def bucket_policy(
+        self, bucket: s3.CfnBucket, *statements: dict[str, Any]
+    ) -> s3.CfnBucketPolicy:
+        """What the bucket allows, and TLS only."""
+        tls_only = {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket.attr_arn, f"{bucket.attr_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        return s3.CfnBucketPolicy(
             self,
             "policy",
-            bucket=self.bucket.ref,
-            policy_document=document(
+            bucket=bucket.ref,
+            policy_document=document(*statements, tls_only),
+        )
+
+    def keep(self, resource: cdk.CfnResource) -> None:
+        """Leaves the resource behind when the stack goes, where the environment is to be kept."""
+        if not self.sizes["stateDeletable"]:
+            resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    """A policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def allow(on: str | list[str], *actions: str) -> dict[str, Any]:
+    """A statement that allows the actions on the resource or resources."""
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on}
+
+
+class Encryption(Part):
+    """The environment's own key, and its alias."""
+
+    def __init__(self, scope: "TapStack") -> None:
+        super().__init__(scope, "encryption")
+        if not self.sizes["keyDeletionDays"]:
+            return
+        name = self.simple("key")
+        arn, account = f"arn:{cdk.Aws.PARTITION}", cdk.Aws.ACCOUNT_ID
+        key = kms.CfnKey(
+            self,
+            "key",
+            description=f"{name}: logs, alarms, lock table, Performance Insights, given password",
+            enable_key_rotation=True,
+            pending_window_in_days=self.sizes["keyDeletionDays"],
+            key_policy=document(
                 {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [self.bucket.attr_arn, f"{self.bucket.attr_arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
+                    "Sid": "ByTheAccountsIam",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"{arn}:iam::{account}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+                {
+                    "Sid": "LogsOfThisAccount",
+                    "Effect": "Allow",
+                    "Principal": {"Service": f"logs.{REGION}.{cdk.Aws.URL_SUFFIX}"},
+                    "Action": [
+                        "kms:Decrypt",
+                        "kms:DescribeKey",
+                        "kms:Encrypt",
+                        "kms:GenerateDataKey*",
+                        "kms:ReEncrypt*",
+                    ],
+                    "Resource": "*",
+                    "Condition": {
+                        "ArnLike": {
+                            "kms:EncryptionContext:aws:logs:arn": (
+                                f"{arn}:logs:{REGION}:{account}:log-group:*"
+                            )
+                        }
+                    },
+                },
+                {
+                    "Sid": "AlarmsOfThisAccount",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                    "Resource": "*",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                },
+            ),
+            tags=self.tags("key"),
+        )
+        key.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        kms.CfnAlias(self, "alias", alias_name=f"alias/{name}", target_key_id=key.ref)
+        self.key_arn = key.attr_arn
+
+
+class AccessLogs(Part):
+    """The bucket that access logs go to: the load balancer's, and those of the state's bucket."""
+
+    def __init__(self, scope: "TapStack") -> None:
+        super().__init__(scope, "access_logs")
+        self.bucket = self.private_bucket(
+            "accesslogs",
+            s3.CfnBucket.RuleProperty(
+                id="expire",
+                status="Enabled",
+                expiration_in_days=self.sizes["logDays"],
+                noncurrent_version_expiration=(
+                    s3.CfnBucket.NoncurrentVersionExpirationProperty(noncurrent_days=1)
+                ),
+                abort_incomplete_multipart_upload=(
+                    s3.CfnBucket.AbortIncompleteMultipartUploadProperty(days_after_initiation=1)
+                ),
             ),
         )
+        arn, account = self.bucket.attr_arn, cdk.Aws.ACCOUNT_ID
+        self.writable = self.bucket_policy(
+            self.bucket,
+            {
+                "Sid": "LoadBalancers",
+                "Effect": "Allow",
+                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                "Action": "s3:PutObject",
+                "Resource": f"{arn}/{BALANCER_PREFIX}/AWSLogs/{account}/*",
+            },
+            {
+                "Sid": "BucketsOfThisAccount",
+                "Effect": "Allow",
+                "Principal": {"Service": "logging.s3.amazonaws.com"},
+                "Action": "s3:PutObject",
+                "Resource": f"{arn}/{STATE_PREFIX}*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            },
+        )
+
+
+class State(Part):
+    """The bucket and the lock table, as if Terraform's state were to go there."""
+
+    def __init__(self, scope: "TapStack", access_logs: AccessLogs) -> None:
+        super().__init__(scope, "state")
+        self.bucket = self.private_bucket(
+            "tfstate",
+            s3.CfnBucket.RuleProperty(
+                id="expire-noncurrent-versions",
+                status="Enabled",
+                noncurrent_version_expiration=(
+                    s3.CfnBucket.NoncurrentVersionExpirationProperty(noncurrent_days=90)
+                ),
+                abort_incomplete_multipart_upload=(
+                    s3.CfnBucket.AbortIncompleteMultipartUploadProperty(days_after_initiation=7)
+                ),
+            ),
+            logging_configuration=s3.CfnBucket.LoggingConfigurationProperty(
+                destination_bucket_name=access_logs.bucket.ref, log_file_prefix=STATE_PREFIX
+            ),
+        )
+        self.bucket.add_resource_dependency(access_logs.writable)
+        self.bucket_policy(self.bucket)
+        lock_table = self.regional("tflock")
         self.table = dynamodb.CfnTable(
             self,
             "lock_table",
-            table_name=self.regional("tflock"),
+            table_name=lock_table,
             billing_mode="PAY_PER_REQUEST",
             key_schema=[
                 dynamodb.CfnTable.KeySchemaProperty(attribute_name="LockID", key_type="HASH")
@@ -179,13 +343,15 @@ class State(Part):
                     point_in_time_recovery_enabled=True
                 )
             ),
-            sse_specification=dynamodb.CfnTable.SSESpecificationProperty(sse_enabled=True),
+            sse_specification=dynamodb.CfnTable.SSESpecificationProperty(
+                sse_enabled=True,
+                sse_type="KMS",
+                kms_master_key_id=self.key_arn,
+            ),
             deletion_protection_enabled=not self.sizes["stateDeletable"],
-            tags=self.tags("tflock"),
+            tags=[cdk.CfnTag(key="Name", value=lock_table)],
         )
-        if not self.sizes["stateDeletable"]:
-            self.bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-            self.table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.keep(self.table)
 
 
 class Network(Part):
@@ -243,8 +409,7 @@ class Network(Part):
             route_table_ids=[table.ref for table in (public_table, *private_tables)],
             tags=self.tags("s3"),
         )
-        if self.sizes["flowLogDays"]:
-            self._flow_logs()
+        self._flow_logs()
 
     def _subnets(self, tier: str, first: int) -> list[ec2.CfnSubnet]:
         prefix = ".".join(self.sizes["cidr"].split(".")[:2])
@@ -254,7 +419,7 @@ class Network(Part):
                 f"{tier}{zone}",
                 vpc_id=self.vpc.ref,
                 cidr_block=f"{prefix}.{16 * (first + zone)}.0/20",
-                availability_zone=cdk.Fn.select(zone, cdk.Fn.get_azs()),
+                availability_zone=ZONE_NAMES[zone],
                 map_public_ip_on_launch=False,
                 tags=self.tags(f"{tier}{zone}"),
             )
@@ -420,11 +585,14 @@ class Database(Part):
             description="TLS only, slow statements logged",
             parameters={
                 "rds.force_ssl": "1",
-                "log_statement": "ddl",
+                "log_statement": "none",
                 "log_min_duration_statement": "1000",
+                "log_connections": "1",
+                "log_disconnections": "1",
+                "shared_preload_libraries": "pg_stat_statements,pgaudit",
+                "pgaudit.log": "ddl,role",
             },
         )
-        monitored = sizes["monitoringSeconds"] > 0
         self.instance = rds.CfnDBInstance(
             self,
             "instance",
@@ -450,10 +618,11 @@ class Database(Part):
             vpc_security_groups=[security.database_id],
             db_parameter_group_name=parameters.ref,
             enable_cloudwatch_logs_exports=exported,
-            monitoring_interval=sizes["monitoringSeconds"],
-            monitoring_role_arn=self._monitoring_role() if monitored else None,
-            enable_performance_insights=monitored,
-            performance_insights_retention_period=7 if monitored else None,
+            monitoring_interval=60,
+            monitoring_role_arn=self._monitoring_role(),
+            enable_performance_insights=True,
+            performance_insights_retention_period=7,
+            performance_insights_kms_key_id=self.key_arn,
             backup_retention_period=sizes["backupDays"],
             preferred_backup_window="03:00-04:00",
             preferred_maintenance_window="sun:04:30-sun:05:30",
@@ -482,7 +651,9 @@ class Database(Part):
 class LoadBalancer(Part):
     """The load balancer, its listener and the target group that the service joins."""
 
-    def __init__(self, scope: "TapStack", network: Network, security: Security) -> None:
+    def __init__(
+        self, scope: "TapStack", access_logs: AccessLogs, network: Network, security: Security
+    ) -> None:
         super().__init__(scope, "load_balancer")
         protected = str(self.sizes["balancerProtected"]).lower()
         self.balancer = elb.CfnLoadBalancer(
@@ -499,12 +670,17 @@ class LoadBalancer(Part):
                     "idle_timeout.timeout_seconds": "60",
                     "routing.http.drop_invalid_header_fields.enabled": "true",
                     "deletion_protection.enabled": protected,
+                    "access_logs.s3.enabled": "true",
+                    "access_logs.s3.bucket": access_logs.bucket.ref,
+                    "access_logs.s3.prefix": BALANCER_PREFIX,
                 }.items()
             ],
             tags=self.tags("alb"),
         )
-        for way in network.ways_out:
-            self.balancer.add_resource_dependency(way)
+        for needed in (*network.ways_out, access_logs.writable):
+            self.balancer.add_resource_dependency(needed)
+        if self.sizes["requestsPerAddress"]:
+            self._firewall()
         fixed = f"HTTP:{PORT}:ip:{self.sizes['cidr']}"
         word = f"tg{hashlib.sha256(fixed.encode()).hexdigest()[:6]}"
         self.target_group = elb.CfnTargetGroup(
@@ -541,6 +717,90 @@ class LoadBalancer(Part):
             ],
         )
 
+    def _firewall(self) -> None:
+        name = self.simple("waf")
+        acl = waf.CfnWebACL(
+            self,
+            "waf_acl",
+            name=name,
+            scope="REGIONAL",
+            default_action=waf.CfnWebACL.DefaultActionProperty(
+                allow=waf.CfnWebACL.AllowActionProperty()
+            ),
+            rules=[self._rate_limit(), *self._managed_rules()],
+            visibility_config=self._visibility(name),
+            tags=self.tags("waf"),
+        )
+        waf.CfnWebACLAssociation(
+            self, "waf_association", resource_arn=self.balancer.ref, web_acl_arn=acl.attr_arn
+        )
+        group = self.log_group("waf_log_group", f"aws-waf-logs-{name}", self.sizes["logDays"])
+        waf.CfnLoggingConfiguration(
+            self,
+            "waf_logging",
+            resource_arn=acl.attr_arn,
+            log_destination_configs=[group.attr_arn],
+            logging_filter={
+                "DefaultBehavior": "DROP",
+                "Filters": [
+                    {
+                        "Behavior": "KEEP",
+                        "Requirement": "MEETS_ANY",
+                        "Conditions": [
+                            {"ActionCondition": {"Action": action}}
+                            for action in ("BLOCK", "COUNT", "EXCLUDED_AS_COUNT")
+                        ],
+                    }
+                ],
+            },
+            redacted_fields=[
+                waf.CfnLoggingConfiguration.FieldToMatchProperty(single_header={"Name": header})
+                for header in SECRET_HEADERS
+            ],
+        )
+
+    def _rate_limit(self) -> waf.CfnWebACL.RuleProperty:
+        return waf.CfnWebACL.RuleProperty(
+            name="RequestsPerAddress",
+            priority=0,
+            action=waf.CfnWebACL.RuleActionProperty(block=waf.CfnWebACL.BlockActionProperty()),
+            statement=waf.CfnWebACL.StatementProperty(
+                rate_based_statement=waf.CfnWebACL.RateBasedStatementProperty(
+                    aggregate_key_type="IP", limit=self.sizes["requestsPerAddress"]
+                )
+            ),
+            visibility_config=self._visibility("RequestsPerAddress"),
+        )
+
+    def _managed_rules(self) -> list[waf.CfnWebACL.RuleProperty]:
+        count = waf.CfnWebACL.RuleActionProperty(count=waf.CfnWebACL.CountActionProperty())
+        return [
+            waf.CfnWebACL.RuleProperty(
+                name=group,
+                priority=priority,
+                override_action=waf.CfnWebACL.OverrideActionProperty(none={}),
+                statement=waf.CfnWebACL.StatementProperty(
+                    managed_rule_group_statement=waf.CfnWebACL.ManagedRuleGroupStatementProperty(
+                        name=group,
+                        vendor_name="AWS",
+                        rule_action_overrides=[
+                            waf.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=count)
+                            for rule in counting
+                        ]
+                        or None,
+                    )
+                ),
+                visibility_config=self._visibility(group),
+            )
+            for priority, (group, counting) in enumerate(MANAGED_RULES, start=1)
+        ]
+
+    @staticmethod
+    def _visibility(name: str) -> waf.CfnWebACL.VisibilityConfigProperty:
+        return waf.CfnWebACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=True
+        )
+
 
 class Service(Part):
     """The Fargate service: a cluster, a task definition, its roles, and the service itself."""
@@ -563,7 +823,8 @@ class Service(Part):
             cluster_name=self.simple("cluster"),
             cluster_settings=[
                 ecs.CfnCluster.ClusterSettingsProperty(
-                    name="containerInsights", value="enabled" if sizes["insights"] else "disabled"
+                    name="containerInsights",
+                    value="enabled" if self.sizes["insights"] else "disabled",
                 )
             ],
             tags=self.tags("cluster"),
@@ -594,7 +855,7 @@ class Service(Part):
             cluster=self.cluster.attr_arn,
             task_definition=task.ref,
             launch_type="FARGATE",
-            platform_version="1.4.0",
+            platform_version="LATEST",
             desired_count=sizes["count"],
             deployment_configuration=ecs.CfnService.DeploymentConfigurationProperty(
                 minimum_healthy_percent=100,
@@ -719,7 +980,9 @@ class Monitoring(Part):
         self, scope: "TapStack", database: Database, balancer: LoadBalancer, service: Service
     ) -> None:
         super().__init__(scope, "monitoring")
-        self._topic = sns.CfnTopic(self, "topic", topic_name=self.simple("alarms"))
+        self._topic = sns.CfnTopic(
+            self, "topic", topic_name=self.simple("alarms"), kms_master_key_id=self.key_arn
+        )
         sns.CfnTopicPolicy(
             self,
             "topic_policy",
@@ -829,11 +1092,14 @@ class TapStack(cdk.Stack):
         super().__init__(scope, f"tap-{environment}-{suffix}", tags=tags)
         self.stage = environment
         self.suffix = suffix
-        state = State(self)
+        self.key_arn: str | None = None
+        self.key_arn = Encryption(self).key_arn
+        access_logs = AccessLogs(self)
+        state = State(self, access_logs)
         network = Network(self)
         security = Security(self, network)
         database = Database(self, network, security)
-        balancer = LoadBalancer(self, network, security)
+        balancer = LoadBalancer(self, access_logs, network, security)
         service = Service(self, network, security, database, balancer)
         if ENVIRONMENTS[environment]["alarmConnections"]:
             Monitoring(self, database, balancer, service)
