@@ -1,6 +1,6 @@
 """TAP's stack in the AWS CDK for Python, synthesized to CloudFormation, as a measure beside it.
 
-The same resources one by one (L1 constructs), sized by ``../environments.json`` and ``SIZES``.
+The same resources one by one (L1 constructs), sized by ``../environments.json``.
 CloudFormation keeps a bucket's settings and a role's managed policies as properties, where
 Terraform has resources of their own, and wants an internet gateway attached by one; it cannot adopt
 a VPC's default security group, nor wait for a service with a postcondition. Runs in a virtual
@@ -34,30 +34,6 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 ENVIRONMENTS = json.loads((Path(__file__).parent.parent / "environments.json").read_text())
-# What the file lacks, or has otherwise than TAP. 0: no key of its own, no firewall.
-SIZES: dict[str, dict[str, Any]] = {
-    "dev": {
-        "flowLogDays": 7,
-        "logDays": 7,
-        "insights": False,
-        "keyDeletionDays": 0,
-        "requestsPerAddress": 0,
-    },
-    "staging": {
-        "flowLogDays": 365,
-        "logDays": 365,
-        "insights": True,
-        "keyDeletionDays": 7,
-        "requestsPerAddress": 0,
-    },
-    "prod": {
-        "flowLogDays": 365,
-        "logDays": 365,
-        "insights": True,
-        "keyDeletionDays": 30,
-        "requestsPerAddress": 2000,
-    },
-}
 REGION = "us-east-1"
 ANYWHERE = "0.0.0.0/0"
 PORT = 8080
@@ -83,7 +59,7 @@ class Part(Construct):
         super().__init__(scope, id_)
         self.stage = scope.stage
         self.suffix = scope.suffix
-        self.sizes = {**ENVIRONMENTS[scope.stage], **SIZES[scope.stage]}
+        self.sizes = ENVIRONMENTS[scope.stage]
         self.key_arn = scope.key_arn
 
     def simple(self, word: str) -> str:
@@ -824,7 +800,7 @@ class Service(Part):
             cluster_settings=[
                 ecs.CfnCluster.ClusterSettingsProperty(
                     name="containerInsights",
-                    value="enabled" if self.sizes["insights"] else "disabled",
+                    value="enabled" if self.sizes["service"]["insights"] else "disabled",
                 )
             ],
             tags=self.tags("cluster"),

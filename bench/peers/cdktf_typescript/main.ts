@@ -1,7 +1,7 @@
 /**
  * TAP's stack in CDKTF for TypeScript, as a measure of what the Python side adds.
  *
- * The same parts with the same construct ids, sized by ../environments.json and SIZES. Each type is
+ * The same parts with the same construct ids, sized by ../environments.json. Each type is
  * imported from its own file: the root of @cdktf/provider-aws loads all 2,200. Leaves out what no
  * environment uses today (a certificate, a given password, a deploy role), and the waivers for policy
  * checkers.
@@ -64,7 +64,7 @@ import { createHash } from "crypto";
 import environments from "./environments.json";
 
 type Name = keyof typeof environments;
-type Environment = (typeof environments)[Name] & (typeof SIZES)[Name];
+type Environment = (typeof environments)[Name];
 
 const REGION = "us-east-1";
 const ANYWHERE = "0.0.0.0/0";
@@ -83,13 +83,6 @@ const MANAGED_RULES = [
   ["AWSManagedRulesKnownBadInputsRuleSet"],
   ["AWSManagedRulesCommonRuleSet", "SizeRestrictions_BODY"],
 ];
-/** What ../environments.json lacks, or has otherwise than TAP. 0: no key of its own, no firewall. */
-const SIZES = {
-  dev: { flowLogDays: 7, logDays: 7, insights: false, keyDeletionDays: 0, requestsPerAddress: 0 },
-  staging: { flowLogDays: 365, logDays: 365, insights: true, keyDeletionDays: 7, requestsPerAddress: 0 },
-  prod: { flowLogDays: 365, logDays: 365, insights: true, keyDeletionDays: 30, requestsPerAddress: 2000 },
-};
-
 /** What every part is given: its sizes, and how things are called. */
 class Context {
   constructor(readonly name: Name, readonly sizes: Environment, readonly suffix: string) {}
@@ -748,7 +741,7 @@ class Service extends Construct {
     this.logs = encryption.logGroup(this, "log_group", context.path("service"), context.sizes.logDays);
     this.cluster = new EcsCluster(this, "cluster", {
       name: context.simple("cluster"),
-      setting: [{ name: "containerInsights", value: context.sizes.insights ? "enabled" : "disabled" }],
+      setting: [{ name: "containerInsights", value: context.sizes.service.insights ? "enabled" : "disabled" }],
       tags: context.tag("cluster"),
     });
     const secret = allow(database.secretArn, "secretsmanager:GetSecretValue");
@@ -996,7 +989,7 @@ const wanted = process.env.ENVIRONMENT ?? "all";
 const suffix = process.env.ENVIRONMENT_SUFFIX ?? "bench";
 const app = new App();
 for (const name of Object.keys(environments) as Name[]) {
-  const sizes = { ...environments[name], ...SIZES[name] };
+  const sizes = environments[name];
   if (wanted === "all" || wanted === name) new TapStack(app, new Context(name, sizes, suffix));
 }
 app.synth();
