@@ -7,6 +7,7 @@ to go: the next secret could stand in its place.
 import argparse
 import json
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,12 @@ def findings(report: dict[str, Any]) -> dict[Finding, int]:
 
 
 def scan(folder: Path) -> dict[str, Any]:
-    """detect-secrets' report of all files in a work tree that git doesn't ignore."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = _output(listed, folder).split("\0")
-    files = [name for name in names if name != BASELINE.name and Path(folder, name).is_file()]
+    """detect-secrets' report of all files in a folder that git would not ignore."""
+    with tempfile.TemporaryDirectory() as empty:  # a repository: an unpacked archive has none
+        _output(["git", "init", "-q", "--bare", empty], folder)
+        git = ["git", f"--git-dir={empty}", f"--work-tree={folder}"]
+        names = _output([*git, "ls-files", "-z", "--others", "--exclude-standard"], folder)
+    files = [name for name in names.split("\0") if name and name != BASELINE.name]
     report = json.loads(_output([TOOLS / "detect-secrets", "scan", "--all-files", *files], folder))
     del report["generated_at"]
     return report

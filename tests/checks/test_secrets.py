@@ -1,6 +1,7 @@
 """What looks like a secret is found, wherever it stands."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -28,6 +29,11 @@ def test_every_file_that_is_not_ignored_is_scanned(tree):
         ("new.yml", "AWS Access Key"),
     }
     assert KEY not in json.dumps(secrets.scan(tree))
+
+
+def test_an_unpacked_archive_is_scanned_too(tree):
+    shutil.rmtree(tree / ".git")
+    assert {file for file, _, _ in secrets.findings(secrets.scan(tree))} == {"known.py", "new.yml"}
 
 
 def test_a_file_that_is_gone_but_not_from_the_index_is_no_matter(tree):
