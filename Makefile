@@ -91,7 +91,8 @@ policy: setup .tools/checkov/.installed ## Hold every environment against policy
 
 .PHONY: e2e
 e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
-	@$(RUN) pytest tests/e2e -n 4 --dist loadgroup
+	@# Each file in one process, the longest first.
+	@$(RUN) pytest tests/e2e/test_recover.py tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
 
 # A seed of the commit's: another with each change, the same on every machine.
 .PHONY: fuzz
@@ -102,7 +103,7 @@ fuzz: setup ## 2,000 configs: each is refused by name, or Terraform takes what c
 .PHONY: chaos
 chaos: setup ## Every kill, fault and interrupt, against an AWS emulator (an hour)
 	@$(RUN) pytest tests/chaos -n 3 --dist load
-	@TAP_LOCK_ROUNDS=200 $(RUN) pytest tests/e2e/test_state*.py -n 3 --dist loadgroup
+	@TAP_LOCK_ROUNDS=200 $(RUN) pytest tests/e2e/test_state*.py -n 3 --dist loadfile
 
 .PHONY: hooks
 hooks: setup .tools/checks/.installed ## Check what is committed, as it is committed (pre-commit)

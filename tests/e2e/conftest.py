@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +10,6 @@ from lib.errors import TapError
 from ops.sandbox import Sandbox
 
 SUFFIX = "e2e"
-FOLDER = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file's tests build on one another: one process runs them, in their order."""
-    for item in items:
-        if FOLDER in item.path.parents and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A deploy is killed, recovered and deployed again: nothing is lost, nothing is made twice.
 
-``TAP_KILL_POINTS=5,10,15`` kills at other numbers of made resources. The tests of each point run in
-their order, the points side by side.
+``TAP_KILL_POINTS=5,10,15`` kills at other numbers of made resources. The tests of this module run
+in their order, at one point after the other.
 """
 
 import json
@@ -68,13 +68,7 @@ class Killed:
         assert self.forgotten() == []
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(point, marks=pytest.mark.xdist_group(f"killed at {point}")) for point in POINTS
-    ],
-    name="killed",
-)
+@pytest.fixture(scope="module", params=POINTS, name="killed")
 def _killed(request):
     with opened("dev") as sandbox:
         yield Killed(sandbox, request.param)
@@ -91,6 +85,8 @@ def test_one_recover_and_one_deploy_complete_a_killed_one(killed):
 
 def test_a_state_that_lost_every_other_resource_gets_them_back(killed):
     """The even ones at one point, the odd ones at the next: each one is once imported."""
+    if POINTS.index(killed.point) > 1:
+        pytest.skip("each one was imported at the points before")
     listed = killed.terraform("state", "list").splitlines()
     addresses = [line for line in listed if not line.startswith("data.")]
     lost = addresses[POINTS.index(killed.point) % 2 :: 2]
