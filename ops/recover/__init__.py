@@ -13,17 +13,15 @@ https://developer.hashicorp.com/terraform/language/import
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from lib.config.selection import select
 from lib.errors import Problem, TapError
-from ops import graceful
+from ops import aws, graceful
 from ops.cdktf_cli import ROOT, stack_ids, synthesize
 from ops.recover.imports import Importer
 from ops.recover.kinds import KINDS
@@ -32,6 +30,7 @@ from ops.recover.stack import OWNER_TAGS, Stack
 from ops.recover.survey import leftover, settled
 from ops.terraform import Terraform
 
+HINT = "recover needs to read what the deploy makes; then run it again"
 EVERYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -69,39 +68,15 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
 def session_for(document: Mapping[str, Any], region: str) -> boto3.Session:
     """A session in the account, and as the role, in which the stack's provider works."""
     (provider,) = document["provider"]["aws"]
-    session = boto3.Session(region_name=region)
-    with told_by_aws():
-        for role in provider.get("assume_role", ()):
-            answer = session.client("sts").assume_role(
-                RoleArn=role["role_arn"], RoleSessionName="tap-recover"
-            )["Credentials"]
-            session = boto3.Session(
-                answer["AccessKeyId"],
-                answer["SecretAccessKey"],
-                answer["SessionToken"],
-                region_name=region,
-            )
-        if allowed := provider.get("allowed_account_ids"):
-            account = session.client("sts").get_caller_identity()["Account"]
-            if account not in allowed:
-                raise TapError(
-                    f"these credentials are account {account}'s, the stack is in {allowed[0]}",
-                    hint="use that account's",
-                )
-    return session
-
-
-@contextmanager
-def told_by_aws() -> Iterator[None]:
-    """What AWS refuses, as an error that a person can act on."""
-    try:
-        yield
-    except ClientError as error:
-        raise TapError(
-            f"AWS: {error}", hint="recover needs to read what the deploy makes; then run it again"
-        ) from error
-    except BotoCoreError as error:
-        raise TapError(f"AWS: {error}", hint="check the credentials and the network") from error
+    (role,) = provider.get("assume_role") or ({"role_arn": None},)
+    return aws.session_for(
+        "the stack",
+        region,
+        purpose="recover",
+        role=role["role_arn"],
+        accounts=provider.get("allowed_account_ids") or (),
+        hint=HINT,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +129,7 @@ def recover(
     terraform = Importer(folder, environ)
     notes = list(mend(terraform, folder, document, dry_run=dry_run))
     stack = Stack(document, json.loads(terraform.read("state", "pull") or "{}"), session)
-    with told_by_aws():
+    with aws.told(hint=HINT):
         survey = settled(stack, tell)
     imports = {address: thing.id for address, thing in survey.adopt.items()}
     untaint = {address: thing.id for address, thing in survey.untaint.items()}
@@ -214,7 +189,7 @@ def _adopt(
             if objections:
                 return {}, objections + leftovers
             if not dry_run:
-                with told_by_aws():
+                with aws.told(hint=HINT):
                     _close_new_groups(stack, imports)
                 terraform.apply()
             break

@@ -1,21 +1,19 @@
 """Where one stack's state can be: the bucket and its lock, the file, and Terraform's folder."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from lib.config.environment_config import EnvironmentConfig, StateLock
-from lib.errors import TapError
 from lib.modules.naming import NamingModule
+from ops import aws
 
-PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10)
+HINT = "`ops state policy` writes what the role needs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +63,7 @@ class Place:
 
 @cache  # to make one takes a tenth of a second
 def _client(session: boto3.Session, service: str) -> Any:
-    return session.client(service, config=PATIENCE)  # type: ignore[call-overload]
+    return session.client(service, config=aws.PATIENCE)  # type: ignore[call-overload]
 
 
 def place_of(config: EnvironmentConfig, suffix: str, output: Path) -> Place:
@@ -82,48 +80,22 @@ def place_of(config: EnvironmentConfig, suffix: str, output: Path) -> Place:
         key=naming.state_key,
         table=naming.lock_table,
         lock=config.state.lock,
-        session=_session(config),
+        session=aws.session_for(
+            config.name,
+            config.region,
+            purpose="state",
+            role=config.deploy_role_arn,
+            accounts=(config.account_id,) if config.account_id else (),
+            hint=HINT,
+        ),
         account_id=config.account_id,
         production=config.production,
     )
 
 
-def _session(config: EnvironmentConfig) -> boto3.Session:
-    """A session as the role, and in the account, in which Terraform works."""
-    session = boto3.Session(region_name=config.region)
-    with told():
-        if role := config.deploy_role_arn:
-            given = session.client("sts", config=PATIENCE).assume_role(
-                RoleArn=role, RoleSessionName="tap-state"
-            )["Credentials"]
-            session = boto3.Session(
-                given["AccessKeyId"],
-                given["SecretAccessKey"],
-                given["SessionToken"],
-                region_name=config.region,
-            )
-        if config.account_id:
-            account = session.client("sts", config=PATIENCE).get_caller_identity()["Account"]
-            if account != config.account_id:
-                raise TapError(
-                    f"these credentials are account {account}'s, {config.name} is in "
-                    f"{config.account_id}",
-                    hint="use that account's",
-                )
-    return session
-
-
-@contextmanager
-def told() -> Iterator[None]:
+def told() -> AbstractContextManager[None]:
     """What AWS refuses, as an error that a person can act on."""
-    try:
-        yield
-    except ClientError as error:
-        raise TapError(
-            f"AWS: {error}", hint="`ops state policy` writes what the role needs"
-        ) from error
-    except BotoCoreError as error:
-        raise TapError(f"AWS: {error}", hint="check the credentials and the network") from error
+    return aws.told(hint=HINT)
 
 
 def code_of(error: ClientError) -> str:

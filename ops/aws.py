@@ -1,0 +1,53 @@
+"""boto3's way into the account that a stack is in."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lib.errors import TapError
+
+PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10)
+
+
+def session_for(
+    whose: str, region: str, *, purpose: str, role: str | None, accounts: Sequence[str], hint: str
+) -> boto3.Session:
+    """A session as the role, and in one of the accounts, in which Terraform works; any will do where
+    none is named. ``purpose`` is for the role session's name, ``hint`` for what AWS refuses.
+
+    Raises ``TapError`` where the credentials are another account's.
+    """
+    session = boto3.Session(region_name=region)
+    with told(hint=hint):
+        if role:
+            given = session.client("sts", config=PATIENCE).assume_role(
+                RoleArn=role, RoleSessionName=f"tap-{purpose}"
+            )["Credentials"]
+            session = boto3.Session(
+                given["AccessKeyId"],
+                given["SecretAccessKey"],
+                given["SessionToken"],
+                region_name=region,
+            )
+        if accounts:
+            account = session.client("sts", config=PATIENCE).get_caller_identity()["Account"]
+            if account not in accounts:
+                raise TapError(
+                    f"these credentials are account {account}'s, {whose} is in {accounts[0]}",
+                    hint="use that account's",
+                )
+    return session
+
+
+@contextmanager
+def told(*, hint: str) -> Iterator[None]:
+    """What AWS refuses, as an error that a person can act on."""
+    try:
+        yield
+    except ClientError as error:
+        raise TapError(f"AWS: {error}", hint=hint) from error
+    except BotoCoreError as error:
+        raise TapError(f"AWS: {error}", hint="check the credentials and the network") from error
