@@ -50,14 +50,19 @@ def cli_environ(environ: Mapping[str, str]) -> dict[str, str]:
 def synthesize(environ: Mapping[str, str], output: Path = OUTPUT) -> None:
     """Write the stacks anew. Unlike the CLI, it leaves the folders of other stacks alone, with what
     Terraform may have left there."""
+    sys.stderr.write(run_app(environ, output, ROOT))
+
+
+def run_app(environ: Mapping[str, str], output: Path, root: Path) -> str:
+    """Run the ``tap.py`` below ``root``; returns its warnings. Raises ``TapError`` if it fails."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tap.py"],
-        cwd=ROOT,
+        [sys.executable, root / "tap.py"],
+        cwd=root,
         env={**environ, "CDKTF_OUTDIR": str(output.resolve())},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise TapError(f"synthesis failed:\n{done.stderr}", hint="see above")
-    sys.stderr.write(done.stderr)  # warnings
+        raise TapError(f"synthesis failed:\n{done.stderr.strip()}", hint="see above")
+    return done.stderr

@@ -5,8 +5,6 @@ Everything that tells of an environment without touching it (cost, parity, pictu
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.environment_config import ENVIRONMENTS
-from lib.errors import TapError
+from ops.cdktf_cli import ROOT, run_app
 
-ROOT = Path(__file__).parents[1]
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.")
 
 
@@ -88,16 +85,7 @@ def synthesize(environ: Mapping[str, str], root: Path = ROOT) -> list[Stack]:
     asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": "x1"}
     asked |= {name: value for name, value in environ.items() if value}
     with tempfile.TemporaryDirectory() as outdir:
-        done = subprocess.run(
-            [sys.executable, root / "tap.py"],
-            cwd=root,
-            env=asked | {"CDKTF_OUTDIR": outdir},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise TapError(f"synthesis failed:\n{done.stderr.strip()}", hint="see above")
+        run_app(asked, Path(outdir), root)
         manifest = json.loads(Path(outdir, "manifest.json").read_text(encoding="utf-8"))
         stacks = [
             Stack.read(
