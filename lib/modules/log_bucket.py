@@ -8,8 +8,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-acces
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
 """
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
     S3BucketLifecycleConfigurationRule,
@@ -18,28 +16,14 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
-from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification
-from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
-    S3BucketOwnershipControls,
-    S3BucketOwnershipControlsRule,
-)
 from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA as ByDefault,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
-    S3BucketVersioningA,
-    S3BucketVersioningVersioningConfiguration,
-)
 from constructs import Construct
 
 from lib.config.environment_config import AccessLogsConfig
 from lib.modules.iam import policy_document
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import AccountOutputs, LogBucketOutputs
+from lib.modules.private_bucket import PrivateBucket, private_bucket, tls_only
 from lib.modules.waivers import waive
 
 LOAD_BALANCER_PREFIX = "alb"
@@ -62,16 +46,10 @@ class LogBucketModule(Construct):
         if config is None:
             self.outputs = LogBucketOutputs(bucket_name=None, writable=())
             return
-        bucket = self._bucket = S3Bucket(
-            self,
-            "bucket",
-            bucket=naming.log_bucket,
-            force_destroy=config.deletable,
-            lifecycle=None
-            if config.deletable
-            else TerraformResourceLifecycle(prevent_destroy=True),
-            tags={"Name": naming.log_bucket},
+        made = private_bucket(
+            self, name=naming.log_bucket, deletable=config.deletable, in_turn=True
         )
+        bucket = made.bucket
         waive(
             bucket,
             "CKV_AWS_144",
@@ -84,35 +62,16 @@ class LogBucketModule(Construct):
             reason="load balancers write to none under a KMS key: S3's own key encrypts",
             cost="cannot be had",
         )
-        versioning = S3BucketVersioningA(
-            self,
-            "versioning",
-            bucket=bucket.id,
-            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
-        )
-        aes256 = ByDefault(sse_algorithm="AES256")
-        S3BucketServerSideEncryptionConfigurationA(
-            self,
-            "encryption",
-            bucket=bucket.id,
-            rule=[
-                S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default=aes256
-                )
-            ],
-        )
-        self._lifecycle(config, versioning)
-        # Free of charge: whoever wants to know of each new log makes a rule of EventBridge.
-        S3BucketNotification(self, "events", bucket=bucket.id, eventbridge=True)
-        policy = self._access(account)
+        self._lifecycle(config, made)
+        policy = self._access(account, made)
         self.outputs = LogBucketOutputs(bucket_name=bucket.bucket, writable=(policy,))
 
-    def _lifecycle(self, config: AccessLogsConfig, versioning: S3BucketVersioningA) -> None:
+    def _lifecycle(self, config: AccessLogsConfig, made: PrivateBucket) -> None:
         days = config.retention_days
         S3BucketLifecycleConfiguration(
             self,
             "lifecycle",
-            bucket=self._bucket.id,
+            bucket=made.bucket.id,
             rule=[
                 S3BucketLifecycleConfigurationRule(
                     id="expire",
@@ -132,26 +91,13 @@ class LogBucketModule(Construct):
                 )
             ],
             # A rule for noncurrent versions is only valid once there are versions.
-            depends_on=[versioning],
+            depends_on=[made.versioning],
         )
 
-    def _access(self, account: AccountOutputs) -> S3BucketPolicy:
+    def _access(self, account: AccountOutputs, made: PrivateBucket) -> S3BucketPolicy:
         """Nobody but the two services that write logs, which own nothing of what they write."""
-        bucket = self._bucket
+        bucket = made.bucket
         owner = {"StringEquals": {"aws:SourceAccount": account.account_id}}
-        by_owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
-        ownership = S3BucketOwnershipControls(self, "ownership", bucket=bucket.id, rule=by_owner)
-        public_access = S3BucketPublicAccessBlock(
-            self,
-            "public_access",
-            bucket=bucket.id,
-            block_public_acls=True,
-            ignore_public_acls=True,
-            block_public_policy=True,
-            restrict_public_buckets=True,
-            # S3 refuses two changes to one bucket's access at the same moment.
-            depends_on=[ownership],
-        )
         own_logs = f"{LOAD_BALANCER_PREFIX}/AWSLogs/{account.account_id}/*"
         return S3BucketPolicy(
             self,
@@ -173,14 +119,7 @@ class LogBucketModule(Construct):
                     "Resource": f"{bucket.arn}/{STATE_PREFIX}*",
                     "Condition": owner,
                 },
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [bucket.arn, f"{bucket.arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                },
+                tls_only(bucket),
             ),
-            depends_on=[public_access],
+            depends_on=[made.public_access],
         )

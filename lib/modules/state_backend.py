@@ -29,22 +29,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
 from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
-from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification
-from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
-    S3BucketOwnershipControls,
-    S3BucketOwnershipControlsRule,
-)
 from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA as ByDefault,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
-    S3BucketVersioningA,
-    S3BucketVersioningVersioningConfiguration,
-)
 from constructs import Construct
 
 from lib.config.environment_config import EnvironmentConfig, StateBackend, StateConfig, StateLock
@@ -52,6 +37,7 @@ from lib.modules.iam import policy_document
 from lib.modules.log_bucket import STATE_PREFIX
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import EncryptionOutputs, LogBucketOutputs, StateBackendOutputs
+from lib.modules.private_bucket import private_bucket, tls_only
 from lib.modules.waivers import waive
 
 
@@ -74,59 +60,14 @@ class StateBackendModule(Construct):
     ) -> None:
         super().__init__(scope, id_)
         keep = None if config.deletable else TerraformResourceLifecycle(prevent_destroy=True)
-        bucket = S3Bucket(
-            self,
-            "bucket",
-            bucket=naming.state_bucket,
-            force_destroy=config.deletable,
-            lifecycle=keep,
-            tags={"Name": naming.state_bucket},
-        )
-        versioning = S3BucketVersioningA(
-            self,
-            "versioning",
-            bucket=bucket.id,
-            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
-        )
-        S3BucketServerSideEncryptionConfigurationA(
-            self,
-            "encryption",
-            bucket=bucket.id,
-            rule=[
-                S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default=ByDefault(sse_algorithm="AES256")
-                )
-            ],
-        )
-        S3BucketOwnershipControls(
-            self,
-            "ownership",
-            bucket=bucket.id,
-            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
-        )
-        public_access = S3BucketPublicAccessBlock(
-            self,
-            "public_access",
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
+        bucket, versioning, public_access = private_bucket(
+            self, name=naming.state_bucket, deletable=config.deletable
         )
         S3BucketPolicy(
             self,
             "policy",
             bucket=bucket.id,
-            policy=policy_document(
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [bucket.arn, f"{bucket.arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
-            ),
+            policy=policy_document(tls_only(bucket)),
             # S3 refuses two changes to one bucket's access at the same moment.
             depends_on=[public_access],
         )
@@ -180,9 +121,7 @@ class StateBackendModule(Construct):
         self.outputs = StateBackendOutputs(bucket_name=bucket.bucket, lock_table_name=table.name)
 
     def _watch(self, bucket: S3Bucket, log_bucket: LogBucketOutputs) -> None:
-        """Who read or wrote the state, and an event for each time it is written."""
-        # Free of charge: whoever wants to be told makes a rule of EventBridge.
-        S3BucketNotification(self, "events", bucket=bucket.id, eventbridge=True)
+        """Who read or wrote the state."""
         if log_bucket.bucket_name:
             S3BucketLoggingA(
                 self,

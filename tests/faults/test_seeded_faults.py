@@ -44,7 +44,7 @@ FAULTS = {
         UNIT + "test_database.py",
     ),
     "public access block off": Fault(
-        MODULES + "state_backend.py",
+        MODULES + "private_bucket.py",
         "block_public_policy=True",
         "block_public_policy=False",
         UNIT + "test_state_backend.py",
