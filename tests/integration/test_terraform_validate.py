@@ -7,15 +7,15 @@ it. Skipped, with the reason, where neither is to be had. ``make validate`` want
 import json
 import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from lib.config.environment_config import StateBackend, StateLock, WafConfig
 from ops.terraform_provider import find_mirror
 from tests.conftest import BY_NAME
+from tests.integration.terraform import Installed
 
+STACK = "cdk.tf.json"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
 VARIANTS = {
     **{name: (name, {}) for name in BY_NAME},
@@ -51,33 +51,11 @@ def _terraform(tmp_path_factory):
     if shutil.which("terraform") is None:
         pytest.skip("there is no terraform on the PATH")
     folder = tmp_path_factory.mktemp("terraform")
-    environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-    registry = environ.get("TAP_PROVIDER") == "registry"
-    mirror = None if registry else find_mirror(environ)
-    if mirror:
-        environ["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(folder))
-        mirror.write_override(folder)
-
-    def terraform(*arguments):
-        return subprocess.run(
-            ["terraform", *arguments],
-            cwd=folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def validate(document):
-        Path(folder, "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
-        return json.loads(terraform("validate", "-json").stdout)
-
+    registry = os.environ.get("TAP_PROVIDER") == "registry"
+    terraform = Installed(folder, None if registry else find_mirror(os.environ))
     # Every stack asks for the same provider: one installation serves them all.
     provider = {"aws": {"source": "hashicorp/aws", "version": "6.25.0"}}
-    Path(folder, "cdk.tf.json").write_text(
-        json.dumps({"terraform": {"required_providers": provider}}), encoding="utf-8"
-    )
-    done = terraform("init", "-no-color", "-backend=false")
+    done = terraform.init(STACK, json.dumps({"terraform": {"required_providers": provider}}))
     if (
         not registry
         and done.returncode
@@ -85,7 +63,7 @@ def _terraform(tmp_path_factory):
     ):
         pytest.skip(f"no provider from a registry or a mirror: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    return validate
+    return lambda document: terraform.validate(STACK, json.dumps(document))
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS.values(), ids=list(VARIANTS))

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from ops.hcl import convert, expression, formatted, provider_schema
 from ops.stacks import ROOT, Stack
 from ops.terraform_provider import find_mirror
 from tests.conftest import BY_NAME
+from tests.integration.terraform import Installed
 
 CDKTN = ROOT / ".tools" / "cdktn"
 SETTINGS = ("ENVIRONMENT", "ENVIRONMENT_SUFFIX", "AWS_REGION", "DB_PASSWORD", "CONTAINER_IMAGE")
@@ -115,30 +115,11 @@ def _terraform(tmp_path_factory, schema):
     """Terraform's own verdict on a configuration, the provider installed once."""
     assert schema
     folder = tmp_path_factory.mktemp("hcl")
-    environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-    if mirror := find_mirror(environ):
-        environ["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(folder))
-        mirror.write_override(folder)
-
-    def run(*arguments):
-        return subprocess.run(
-            ["terraform", *arguments],
-            cwd=folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def validate(text):
-        Path(folder, "main.tf").write_text(text, encoding="utf-8")
-        return json.loads(run("validate", "-json").stdout)
-
+    terraform = Installed(folder, find_mirror(os.environ))
     provider = 'terraform {\n required_providers {\n aws = {\n source = "aws"\n }\n }\n}\n'
-    Path(folder, "main.tf").write_text(provider, encoding="utf-8")
-    done = run("init", "-backend=false", "-no-color")
+    done = terraform.init("main.tf", provider)
     assert done.returncode == 0, done.stderr
-    return validate
+    return lambda text: terraform.validate("main.tf", text)
 
 
 def _read_back(text):
