@@ -81,7 +81,7 @@ lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, lice
 .PHONY: unit
 unit: setup .tools/checks/.installed .tools/cdktn/.installed ## The tests that take seconds, with coverage
 	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
-	  -n auto --dist loadgroup \
+	  -n auto --dist loadfile \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 .PHONY: policy

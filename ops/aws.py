@@ -15,8 +15,8 @@ PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect
 def session_for(
     whose: str, region: str, *, purpose: str, role: str | None, accounts: Sequence[str], hint: str
 ) -> boto3.Session:
-    """A session as the role, and in one of the accounts, in which Terraform works; any will do where
-    none is named. ``purpose`` is for the role session's name, ``hint`` for what AWS refuses.
+    """A session as the role, and in one of the accounts, in which Terraform works; any will do
+    where none is named. ``purpose`` is for the role session's name, ``hint`` for what AWS refuses.
 
     Raises ``TapError`` where the credentials are another account's.
     """

@@ -6,7 +6,7 @@ import subprocess
 
 
 class Installed:
-    """Terraform's own verdict on configurations; the provider is the mirror's, where there is one."""
+    """Terraform's own verdict on configurations; the provider is the mirror's, if there is one."""
 
     def __init__(self, folder, mirror):
         self._folder = folder

@@ -29,8 +29,6 @@ import pytest
 
 from lib import aws_bindings
 
-# One worker of pytest-xdist makes the stock run, not each of them (``--dist loadgroup``).
-pytestmark = pytest.mark.xdist_group("aws_bindings")
 
 ROOT = Path(__file__).parents[2]
 FILES = ("aws_bindings.py", "aws_bindings.cjs", "aws_bindings_runtime.cjs")

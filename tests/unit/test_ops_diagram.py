@@ -14,7 +14,6 @@ from ops.diagram.graph import dot
 from ops.stacks import Stack
 from tests.conftest import BY_NAME
 
-pytestmark = pytest.mark.xdist_group("diagram")
 NAMES = {"aws_lb": "balancer", "aws_ecs_service": "service", "aws_db_instance": "database"}
 
 

@@ -20,7 +20,6 @@ from ops.parity.walk import Field, differing, steps, with_fields
 from tests.conftest import BY_NAME
 from tests.conftest import changed as with_change
 
-pytestmark = pytest.mark.xdist_group("parity")  # one process walks each way once
 PAIRS = list(combinations(BY_NAME, 2))
 
 
