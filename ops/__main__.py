@@ -5,7 +5,20 @@ import os
 import sys
 
 from lib.errors import TapError
-from ops import cost, deploy, diagram, guard, hcl, parity, plan, policy, recover, sandbox
+from ops import (
+    cost,
+    deploy,
+    diagram,
+    guard,
+    hcl,
+    parity,
+    plan,
+    policy,
+    preflight,
+    recover,
+    sandbox,
+    verify,
+)
 from ops.state import commands as state
 
 
@@ -15,7 +28,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
         *(cost, deploy, diagram, guard, hcl, parity),
-        *(plan, policy, recover, sandbox, state),
+        *(plan, policy, preflight, recover, sandbox, state, verify),
     ):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)

@@ -47,7 +47,7 @@ def moved(small, move):
 def plan(small, *, local):
     """Whether Terraform finds all as it was made."""
     small.terraform.init(local=local)
-    printed = small.terraform._read("plan", "-no-color", "-var=n=2")  # pylint: disable=protected-access
+    printed = small.terraform.read("plan", "-no-color", "-var=n=2")
     return "No changes" in printed
 
 
@@ -124,7 +124,7 @@ class Killer:
 
 
 STEPS = (
-    (Terraform, ("_change", "_read")),
+    (Terraform, ("run", "read")),
     (Bucket, ("write", "note_digest", "remove")),
     (Locks, ("_take_file", "_take_item", "release")),
 )

@@ -1,0 +1,28 @@
+"""``ops verify``: whether a deployed environment is and does what its config says.
+
+It only reads. ``docs/verify.md`` lists the checks and what they ask.
+"""
+
+import argparse
+from collections.abc import Mapping
+
+from lib.errors import TapError
+from ops.checkup import Check, command
+
+CHECKS: tuple[Check, ...] = ()
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser's ``commands``."""
+    parser = commands.add_parser(
+        "verify", help="whether deployed ENVIRONMENT is what its config says"
+    )
+    command.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
+    """Run the checks; 1 when one failed. Raises ``TapError`` for bad input."""
+    if rest:
+        raise TapError(f"unknown argument {rest[0]}", hint="see ops verify --help")
+    return command.run(options, environ, lambda subject: CHECKS)
