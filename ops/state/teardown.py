@@ -8,7 +8,7 @@ https://developer.hashicorp.com/terraform/language/files/override
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from lib.errors import TapError
@@ -23,6 +23,7 @@ from ops.state.terraform import Terraform
 OVERRIDE = "teardown_override.tf.json"
 # The arguments that keep a resource, as they are when they don't.
 UNPROTECTED = {
+    "force_destroy": True,
     "deletion_protection": False,
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
@@ -45,11 +46,12 @@ def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], Non
     terraform = Terraform(place, environ)
     if homes.remote:
         move_home(place, terraform, tell)
-    (place.folder / OVERRIDE).write_text(json.dumps(unprotected(document_of(place))))
+    own = set(own_addresses(place))
+    override = unprotected(document_of(place), own)
+    (place.folder / OVERRIDE).write_text(json.dumps(override))
     try:
         terraform.init(local=True)
-        _take_off_protections(place, terraform, tell)
-        own = set(own_addresses(place))
+        _take_off_protections(place, terraform, override, tell)
         others = [each for each in _managed(place) if each not in own]
         if others:
             tell(f"{place.stack}: destroying {len(others)} resources; the bucket stays till last")
@@ -75,12 +77,19 @@ def check_alone(place: Place) -> None:
         )
 
 
-def unprotected(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An override of the stack without what keeps its resources."""
+def unprotected(document: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """An override of the stack without what keeps its resources.
+
+    ``own`` are the state's: its bucket is for ``teardown`` to empty, which looks whose states are
+    in it.
+    """
     resources: dict[str, dict[str, Any]] = {}
     for type_, entries in document["resource"].items():
         for name, arguments in entries.items():
-            if changes := dict(_changes(arguments)):
+            changes = dict(_changes(arguments))
+            if f"{type_}.{name}" in own:
+                changes.pop("force_destroy", None)
+            if changes:
                 resources.setdefault(type_, {})[name] = changes
     return {"resource": resources} if resources else {}
 
@@ -93,13 +102,17 @@ def _changes(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "lifecycle", {"prevent_destroy": False}
 
 
-def _take_off_protections(place: Place, terraform: Terraform, tell: Callable[[str], None]) -> None:
+def _take_off_protections(
+    place: Place,
+    terraform: Terraform,
+    override: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> None:
     """Apply what the override changes in AWS, and no more."""
     known = set(_managed(place))
-    override = unprotected(document_of(place)).get("resource", {})
     addresses = [
         address
-        for type_, entries in override.items()
+        for type_, entries in override.get("resource", {}).items()
         for name, changes in entries.items()
         if (address := f"{type_}.{name}") in known and changes.keys() != {"lifecycle"}
     ]

@@ -5,10 +5,9 @@ One change for each field, made to staging as it is deployed: Terraform's plan s
 
 import dataclasses
 import json
-import os
 import subprocess
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.conftest import BY_NAME
 from tests.e2e.conftest import SUFFIX
 from tests.synthesized import Synthesized
 
+Document = dict[str, Any]
 BASE = BY_NAME["staging"]
 
 CHANGES: dict[str, Any] = {
@@ -111,6 +111,8 @@ CHANGES: dict[str, Any] = {
     "alarms.database_free_storage_gib": 6,
     "alarms.database_connections": 90,
 }
+BATCH = 20  # changes in a plan; with four times as many Terraform takes 0.7 GB
+PARTS = ("variable", "data", "locals", "resource", "moved")  # of a document, for a module
 OPTIONAL = (AccessLogsConfig, AlarmsConfig)  # may be None
 # Where another field decides first whether there is anything to change.
 ALONGSIDE = {"load_balancer.tls_policy": {"load_balancer.certificate_arn"}}
@@ -137,19 +139,25 @@ def with_change(config: Any, path: str, value: Any) -> Any:
 def effects(sandbox: Sandbox, site: Site) -> dict[str, str]:
     """What Terraform would do for each change, asked of the deployed ``site``."""
     local = with_change(BASE, "state.backend", StateBackend.LOCAL)
-    plans = {}
-    for number, (path, value) in enumerate(CHANGES.items()):
+    documents = {}
+    for path, value in CHANGES.items():
         if path in NOT_PLANNED:
             continue
         config: EnvironmentConfig = with_change(local, path, value)
         for other in ALONGSIDE.get(path, ()):
             config = with_change(config, other, CHANGES[other])
-        document = Synthesized.of(config, suffix=SUFFIX).document
-        plans[path] = folder_beside(site, f"change{number}", document)
-    environ = sandbox.environ(site)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        lines = pool.map(lambda folder: _plan(folder, environ), plans.values())
-        return dict(zip(plans, lines, strict=True)) | NOT_PLANNED
+        documents[path] = Synthesized.of(config, suffix=SUFFIX).document
+    found = dict(NOT_PLANNED)
+    paths = iter(documents)
+    for number in range(0, len(documents), BATCH):
+        batch = {path: documents[path] for path in islice(paths, BATCH)}
+        folder = site.stack_folder.with_name(f"changes{number}")
+        folder.mkdir()
+        if sandbox.mirror:
+            sandbox.mirror.write_override(folder)
+        changes = planned(batch, site.state, folder, sandbox.environ(site))
+        found |= {path: told(changes[path]) for path in batch}
+    return found
 
 
 # Where the plan of the same stack is not what happens.
@@ -178,25 +186,72 @@ def folder_beside(site: Site, name: str, document: dict[str, Any]) -> Path:
     return folder
 
 
-def _plan(folder: Path, environ: dict[str, str]) -> str:
-    """Plan, and tell the changes in a line."""
-    done = subprocess.run(
-        ["terraform", "plan", "-refresh=false", "-lock=false", "-input=false", "-json"],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    messages = [json.loads(line) for line in done.stdout.splitlines()]
-    errors = [message["@message"] for message in messages if message["@level"] == "error"]
-    if errors:
-        return f"refused: {errors[0]}"
-    return told(
-        (message["change"]["resource"]["resource_type"], message["change"]["action"])
-        for message in messages
-        if message["type"] == "planned_change"
-    )
+def planned(
+    documents: Mapping[str, Document], state: Path, folder: Path, environ: Mapping[str, str]
+) -> dict[str, list[tuple[str, str]]]:
+    """What a plan of each document would do to the stack of ``state``: pairs of type and action.
+
+    One plan for all, which takes a tenth of the time: each is a module of one root, and the state
+    has the stack once for each of them.
+    """
+    root, known = _root(documents, json.loads(state.read_text(encoding="utf-8")))
+    for number, document in enumerate(documents.values()):
+        module = folder / f"m{number}"
+        module.mkdir()
+        parts = {part: document[part] for part in PARTS if part in document}
+        parts["terraform"] = {"required_providers": {"aws": {"source": "hashicorp/aws"}}}
+        (module / "cdk.tf.json").write_text(json.dumps(parts), encoding="utf-8")
+    (folder / "root.tf.json").write_text(json.dumps(root), encoding="utf-8")
+    (folder / "terraform.tfstate").write_text(json.dumps(known), encoding="utf-8")
+    printed = ""
+    for words in ("init", "plan -refresh=false -lock=false -json"):
+        done = subprocess.run(
+            ["terraform", *words.split(), "-input=false"],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = done.stdout
+        assert done.returncode == 0, done.stderr + printed
+    paths = {f"module.m{number}": path for number, path in enumerate(documents)}
+    found: dict[str, list[tuple[str, str]]] = {path: [] for path in documents}
+    for message in map(json.loads, printed.splitlines()):
+        if message["type"] == "planned_change":
+            resource, action = message["change"]["resource"], message["change"]["action"]
+            found[paths[resource["module"]]].append((resource["resource_type"], action))
+    return found
+
+
+def _root(documents: Mapping[str, Document], state: Document) -> tuple[Document, Document]:
+    """The root module, and a state that has the stack in each of its modules."""
+    (first, *_) = documents.values()
+    providers: list[Document] = []
+    modules, resources = {}, []
+    for number, document in enumerate(documents.values()):
+        (provider,) = document["provider"]["aws"]
+        if provider not in providers:
+            providers.append(provider)
+        alias = f"p{providers.index(provider)}"
+        modules[f"m{number}"] = {"source": f"./m{number}", "providers": {"aws": f"aws.{alias}"}}
+        for resource in state["resources"]:
+            if resource["mode"] != "managed":
+                continue
+            instances = [
+                {**each, "dependencies": _inside(number, each.get("dependencies", []))}
+                for each in resource["instances"]
+            ]
+            place = {"module": f"module.m{number}", "provider": f"{resource['provider']}.{alias}"}
+            resources.append({**resource, **place, "instances": instances})
+    aliased = [{**each, "alias": f"p{number}"} for number, each in enumerate(providers)]
+    terraform = {"required_providers": first["terraform"]["required_providers"]}
+    root = {"terraform": terraform, "provider": {"aws": aliased}, "module": modules}
+    return root, {**state, "outputs": {}, "resources": resources}
+
+
+def _inside(number: int, addresses: Iterable[str]) -> list[str]:
+    return [f"module.m{number}.{address}" for address in addresses]
 
 
 VERBS = {

@@ -38,8 +38,11 @@ class Killed:
                     process.kill()
 
     def forgotten(self):
-        """What is in AWS and not in the state."""
-        state = json.loads(self.site.state.read_text(encoding="utf-8"))
+        """What is in AWS and not in the state, which the kill may have cut short."""
+        try:
+            state = json.loads(self.site.state.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            state = {"resources": []}
         made = set(inventory(self.session.client)) - self._before
         return orphans(sorted(made), state)
 

@@ -113,7 +113,7 @@ def test_a_dead_deploy_s_lock_is_released_by_its_id_alone(small):
 
 def test_terraform_prints_nothing_that_breaks_the_outputs(small):
     printed = small.apply("7")
-    outputs = json.loads(small.terraform._read("output", "-json"))  # pylint: disable=protected-access
+    outputs = json.loads(small.terraform.read("output", "-json"))
     assert outputs["n"]["value"] == "7"
     assert "Deprecated" not in printed
 

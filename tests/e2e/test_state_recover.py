@@ -26,7 +26,7 @@ from tests.chaos.proxy import Fault, FaultProxy
 from tests.e2e.conftest import SUFFIX, opened
 from tests.e2e.places import certain, forked
 
-KEPT = ("/state/", "/network/vpc", "/outputs/parameters/state_")
+KEPT = ("/state/", "/encryption/", "/access_logs/", "/network/vpc", "/outputs/parameters/state_")
 SECONDS = 120
 
 
@@ -263,9 +263,12 @@ def test_the_bucket_out_of_reach_at_the_end_of_an_apply(part):
 
 
 def test_production_is_torn_down_with_its_protections_taken_off(part):
+    logs = f"prod-us-east-1-accesslogs-{SUFFIX}"
+    part.session.client("s3").put_object(Bucket=logs, Key="log", Body=b"GET /")
     teardown(part.place, part.environ, part.tell)
     assert not Bucket(part.place).exists()
     assert part.vpcs() == []
+    assert part.session.client("s3").list_buckets()["Buckets"] == []
     tables = part.session.client("dynamodb").list_tables()["TableNames"]
     assert part.place.table not in tables
     assert not part.place.file.exists()

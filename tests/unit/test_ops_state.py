@@ -436,19 +436,23 @@ def test_the_policy_allows_that_and_no_more(tmp_path, lock, operate):
 
 def test_production_loses_each_of_its_protections(shipped):
     stack = shipped("prod")
-    override = unprotected(stack.document)["resource"]
+    state_bucket = next(r.address for r in stack.resources if r.path == "state/bucket")
+    override = unprotected(stack.document, [state_bucket])["resource"]
     kept = {
         resource.address
         for resource in stack.resources
         if any("protection" in name and value is True for name, value in resource.values.items())
         or (resource.get("lifecycle") or {}).get("prevent_destroy")
+        or resource.get("force_destroy") is False
     }
-    assert len(kept) >= 4
+    assert len(kept) >= 5
     assert {f"{type_}.{name}" for type_, entries in override.items() for name in entries} == kept
     for entries in override.values():
         for changes in entries.values():
-            assert set(map(str, changes.values())) <= {"False", "{'prevent_destroy': False}"}
-    assert not unprotected(shipped("dev").document)
+            known = {"force_destroy": True, "lifecycle": {"prevent_destroy": False}}
+            assert changes == {name: known.get(name, False) for name in changes}
+    assert "force_destroy" not in override["aws_s3_bucket"][state_bucket.split(".")[1]]
+    assert not unprotected(shipped("dev").document, [])
 
 
 def test_another_stack_s_state_is_named(place):
