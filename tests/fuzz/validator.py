@@ -15,6 +15,7 @@ from typing import Any
 
 from lib.errors import TapError
 from ops.terraform_provider import find_mirror
+from tests.integration.terraform import ENVIRON
 
 Document = dict[str, Any]
 PROVIDERS = 3
@@ -25,7 +26,7 @@ class Validator:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+        self._environ = {**os.environ, **ENVIRON}
         self._version = "6.25.0"
         if shutil.which("terraform") is None:
             raise TapError("there is no terraform", hint="install it")

@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 
+ENVIRON = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "GOGC": "400"}
+
 
 class Installed:
     """Terraform's own verdict on configurations; the provider is the mirror's, if there is one."""
 
     def __init__(self, folder, mirror):
         self._folder = folder
-        self._environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+        self._environ = {**os.environ, **ENVIRON}
         if mirror:
             self._environ["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(folder))
             mirror.write_override(folder)
