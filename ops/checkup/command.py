@@ -18,10 +18,11 @@ from rich.text import Text
 from lib.config.selection import select
 from lib.modules.naming import NamingModule
 from ops.cdktf_cli import ROOT, run_app
-from ops.checkup import Check, Outcome, Result, Subject, look, worst
+from ops.checkup import Check, Finding, Outcome, Result, Subject, look, worst
 from ops.stacks import Stack
 
 WIDTH = 118  # characters, where there is no terminal
+EXIT_CODE_MAX = 255
 STYLES = {
     Outcome.PASSED: "green",
     Outcome.WARNING: "yellow",
@@ -35,11 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the result as JSON")
     parser.add_argument(
         "--not-shown",
-        type=int,
+        type=_exit_code,
         default=0,
         metavar="CODE",
         help="exit code when nothing failed, but something could not be shown (default: 0)",
     )
+
+
+def _exit_code(text: str) -> int:
+    """An exit code, as argparse wants it checked."""
+    if not text.isdecimal() or int(text) > EXIT_CODE_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not an exit code: write 0 to {EXIT_CODE_MAX}")
+    return int(text)
 
 
 def run(
@@ -75,6 +83,8 @@ def subjects(environ: Mapping[str, str]) -> list[Subject]:
             file = Path(outdir, "stacks", naming.stack_id, "cdk.tf.json")
             stack = Stack.read(json.loads(file.read_text(encoding="utf-8")))
             found.append(Subject(config, naming, stack, environ))
+    for subject in found:
+        subject.neighbours = tuple(each for each in found if each is not subject)
     return found
 
 
@@ -98,21 +108,30 @@ def record(subject: Subject, results: Iterable[Result]) -> dict[str, Any]:
 
 
 def show(subject: Subject, results: Sequence[Result], output: TextIO) -> None:
-    """For a person."""
-    terminal = output.isatty()
-    console = Console(file=output, width=None if terminal else WIDTH, highlight=False)
-    table = Table(
-        "", "check", "found", "needed", "fix", title=subject.stack.id, box=box.SIMPLE_HEAD
-    )
+    """For a person. What several checks found alike stands there once."""
+    console = Console(file=output, width=None if output.isatty() else WIDTH, highlight=False)
+    table = Table(title=subject.stack.id, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("found", ratio=5, overflow="fold")
+    table.add_column("needed", ratio=3, overflow="fold")
+    table.add_column("fix", ratio=4, overflow="fold")
+    alike: dict[Finding, list[str]] = {}
     for result in results:
         for finding in result.findings:
-            outcome = Text(finding.outcome, STYLES[finding.outcome])
-            name, *texts = result.check, finding.found, finding.needed, finding.fix
-            table.add_row(outcome, name, *map(Text, texts))
+            alike.setdefault(finding, []).append(result.check)
+    for finding, checks in alike.items():
+        table.add_row(
+            Text(finding.outcome, STYLES[finding.outcome]),
+            "\n".join(dict.fromkeys(checks)),
+            *map(Text, (finding.found, finding.needed, finding.fix)),
+        )
     console.print(table)
     for result in results:
-        calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items())) or "none"
-        console.print(Text(f"{result.seconds:6.2f} s  {result.check}: {calls}"))
+        calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items()))
+        if calls:
+            console.print(Text(f"{result.seconds:6.2f} s  {result.check}: {calls}"))
     counted = Counter(finding.outcome for result in results for finding in result.findings)
     said = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome)
-    console.print(Text(f"\n{subject.stack.id}: {said}"))
+    seconds = sum(result.seconds for result in results)
+    console.print(Text(f"\n{subject.stack.id}: {said}; {len(results)} checks, {seconds:.1f} s"))
