@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from ops.checkup import Check, Finding, Outcome, Result, Subject, look, worst
 from ops.stacks import Stack
 
 WIDTH = 118  # characters, where there is no terminal
+CHECK_WIDTH = 28
 EXIT_CODE_MAX = 255
 STYLES = {
     Outcome.PASSED: "green",
@@ -108,30 +108,47 @@ def record(subject: Subject, results: Iterable[Result]) -> dict[str, Any]:
 
 
 def show(subject: Subject, results: Sequence[Result], output: TextIO) -> None:
-    """For a person. What several checks found alike stands there once."""
+    """For a person: what was asked, then what was found, the worst last. What several checks found
+    alike stands there once."""
     console = Console(file=output, width=None if output.isatty() else WIDTH, highlight=False)
-    table = Table(title=subject.stack.id, box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("", no_wrap=True)
-    table.add_column("check", no_wrap=True)
-    table.add_column("found", ratio=5, overflow="fold")
-    table.add_column("needed", ratio=3, overflow="fold")
-    table.add_column("fix", ratio=4, overflow="fold")
-    alike: dict[Finding, list[str]] = {}
-    for result in results:
-        for finding in result.findings:
-            alike.setdefault(finding, []).append(result.check)
-    for finding, checks in alike.items():
-        table.add_row(
-            Text(finding.outcome, STYLES[finding.outcome]),
-            "\n".join(dict.fromkeys(checks)),
-            *map(Text, (finding.found, finding.needed, finding.fix)),
-        )
-    console.print(table)
+    console.print(Text(f"{subject.stack.id}: what was asked", "bold"))
+    asked = _grid(no_wrap=2)
     for result in results:
         calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items()))
-        if calls:
-            console.print(Text(f"{result.seconds:6.2f} s  {result.check}: {calls}"))
+        asked.add_row(f"{result.seconds:6.2f} s", result.check, Text(calls or "nothing"))
+    console.print(asked, "", Text(f"{subject.stack.id}: what was found", "bold"))
+    alike: dict[Finding, dict[str, None]] = {}
+    for result in results:
+        for finding in result.findings:
+            alike.setdefault(finding, {})[result.check] = None
+    found = _grid(no_wrap=1)
+    order = list(Outcome)
+    for finding in sorted(alike, key=lambda each: order.index(each.outcome)):
+        outcome = Text(finding.outcome, STYLES[finding.outcome])
+        found.add_row(outcome, _row(finding, ", ".join(alike[finding])))
+    console.print(found)
     counted = Counter(finding.outcome for result in results for finding in result.findings)
     said = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome)
     seconds = sum(result.seconds for result in results)
     console.print(Text(f"\n{subject.stack.id}: {said}; {len(results)} checks, {seconds:.1f} s"))
+
+
+def _row(finding: Finding, checks: str) -> RenderableType:
+    if finding.outcome is Outcome.PASSED:
+        line = _grid(no_wrap=0)
+        line.columns[0].width = CHECK_WIDTH
+        line.add_row(checks.replace(", ", "\n"), Text(finding.found))
+        return line
+    said = _grid(no_wrap=1)
+    for field in ("found", "needed", "fix"):
+        said.add_row(Text(field, "dim"), Text(getattr(finding, field)))
+    return Group(Text(checks, "bold"), said)
+
+
+def _grid(*, no_wrap: int) -> Table:
+    """Columns side by side, the first ones never broken; one more for the rest of the line."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(no_wrap or 1):
+        grid.add_column(no_wrap=bool(no_wrap), overflow="fold")
+    grid.add_column(overflow="fold")
+    return grid
