@@ -94,6 +94,7 @@ class Subject:
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _caller: boto3.Session | None = None
     _session: boto3.Session | None = None
+    _account_id: str | None = None
 
     @property
     def partition(self) -> str:
@@ -126,8 +127,10 @@ class Subject:
 
     @property
     def account_id(self) -> str:
-        """The account that is asked."""
-        return self.client("sts").get_caller_identity()["Account"]
+        """The account that is asked; it says so once."""
+        if self._account_id is None:
+            self._account_id = self.client("sts").get_caller_identity()["Account"]
+        return self._account_id
 
     def together(self, *, everywhere: bool = False) -> list["Subject"]:
         """Itself, and the neighbours in its account and region: what they add counts together.

@@ -115,8 +115,10 @@ def show(subject: Subject, results: Sequence[Result], output: TextIO) -> None:
     asked = _grid(no_wrap=2)
     for result in results:
         calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items()))
-        asked.add_row(f"{result.seconds:6.2f} s", result.check, Text(calls or "nothing"))
-    console.print(asked, "", Text(f"{subject.stack.id}: what was found", "bold"))
+        if result.seconds:  # else it was left out
+            asked.add_row(f"{result.seconds:6.2f} s", result.check, Text(calls or "nothing"))
+    console.print(asked)
+    console.print(Text(f"\n{subject.stack.id}: what was found", "bold"))
     alike: dict[Finding, dict[str, None]] = {}
     for result in results:
         for finding in result.findings:

@@ -24,20 +24,21 @@ def first_region(region: str) -> str:
 def _anywhere(subject: Subject, service: str, ask: Callable[[Any], Any]) -> Any:
     """The region's answer; where it has none for this account, its partition's first region's."""
     region = subject.config.region
-    for asked in dict.fromkeys((region, first_region(region))):
-        client = subject.caller.client(  # type: ignore[call-overload]
+
+    def client(asked: str) -> Any:
+        return subject.caller.client(  # type: ignore[call-overload]
             service, region_name=asked, config=aws.PATIENCE
         )
-        try:
-            return ask(client)
-        except (ClientError, EndpointConnectionError) as error:
-            if asked != region or not _turned_off(error):
-                raise
-            refusal = error
-    raise refusal
+
+    try:
+        return ask(client(region))
+    except (ClientError, EndpointConnectionError) as error:
+        if region == first_region(region) or not _turned_off(error):
+            raise
+    return ask(client(first_region(region)))
 
 
-def _turned_off(error: BaseException | None) -> bool:
+def _turned_off(error: Exception) -> bool:
     if isinstance(error, ClientError):
         return code_of(error) in TURNED_OFF
     return isinstance(error, EndpointConnectionError)

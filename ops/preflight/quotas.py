@@ -1,15 +1,15 @@
 """What the account's quotas leave, against what the stacks add.
 
-What they add is what their JSON has and AWS has not yet, found as ``recover`` finds it: by name or by
-tags. Environments that are asked for together, in one account and region, add together. A quota is
-the account's own by Service Quotas, or AWS's default.
+What they add is what their JSON has and AWS has not yet, found as ``recover`` finds it: by name or
+by tags. Environments that are asked for together, in one account and region, add together. A quota
+is the account's own by Service Quotas, or AWS's default.
 
 https://docs.aws.amazon.com/servicequotas/latest/userguide/intro.html
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +25,7 @@ from ops.checkup import (
     passed,
     refused,
     unanswered,
+    warning,
 )
 from ops.preflight.identity import first_region
 from ops.recover.stack import Stack as Live
@@ -39,20 +40,34 @@ GENERAL = "https://docs.aws.amazon.com/general/latest/gr"
 
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 CPU_UNITS = 1024  # of a vCPU
+RULES = {
+    "inbound": "aws_vpc_security_group_ingress_rule",
+    "outbound": "aws_vpc_security_group_egress_rule",
+}
 TASKS_TOLD = 100  # by one DescribeTasks
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is there and what the stacks add, ``where`` the quota is for each of several."""
+    """What is there, what a deploy adds, and what is taken ``later`` at the most, beyond that.
+
+    ``where`` tells apart what has the quota each for itself.
+    """
 
     used: float
     added: float
     where: str = ""
+    later: float = 0
+
+    @property
+    def wanted(self) -> float:
+        """What a deploy needs."""
+        return self.used + self.added
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
-        return f"{where}{self.used:g} used, {self.added:g} added"
+        later = f", {self.later:g} more at full scale" if self.later else ""
+        return f"{where}{self.used:g} used, {self.added:g} added{later}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,8 @@ def _look(quota: Quota, subject: Subject) -> Iterator[Finding]:
         used = sum(demand.used for demand in demands)
         yield passed(f"{quota.what}: {used:g} used, none added")
         return
+    names = [each.config.name for each in subject.together(everywhere=quota.everywhere)]
+    what = f"{quota.what} ({' and '.join(names)} together)" if names[1:] else quota.what
     try:
         allowed, whose = _allowed(quota, subject)
     except ClientError as error:
@@ -94,21 +111,20 @@ def _look(quota: Quota, subject: Subject) -> Iterator[Finding]:
         why = refused(error, subject).found
         for demand in adding:
             yield not_shown(
-                f"{quota.what}: {demand}; {why}",
-                f"a quota of {demand.used + demand.added:g}; AWS's default is {quota.default:g}",
+                f"{what}: {demand}; {why}",
+                f"a quota of {demand.wanted + demand.later:g}; AWS's default is {quota.default:g}",
                 f"look it up, {quota.code}: {quota.link(subject)}",
             )
         return
     for demand in adding:
-        wanted = demand.used + demand.added
-        if wanted <= allowed:
-            yield passed(f"{quota.what}: {demand}, of {allowed:g}{whose}")
+        found = f"{what}: {demand}, of {allowed:g}{whose}"
+        fix = f"remove what is unused, or ask for more, {quota.code}: {quota.link(subject)}"
+        if demand.wanted > allowed:
+            yield failed(found, f"a quota of {demand.wanted:g}", fix)
+        elif demand.wanted + demand.later > allowed:
+            yield warning(found, f"a quota of {demand.wanted + demand.later:g}", fix)
         else:
-            yield failed(
-                f"{quota.what}: {demand}, of {allowed:g}{whose}",
-                f"a quota of {wanted:g}",
-                f"remove what is unused, or ask for more, {quota.code}: {quota.link(subject)}",
-            )
+            yield passed(found)
 
 
 def _allowed(quota: Quota, subject: Subject) -> tuple[float, str]:
@@ -189,34 +205,29 @@ def _gateway_endpoints(subject: Subject) -> Iterator[Demand]:
 
 
 def _rules(subject: Subject) -> Iterator[Demand]:
-    """By group and direction, over IPv4: the stacks have no other rules."""
+    """The fullest group and direction, over IPv4: the stacks have no other rules."""
+    demands = []
     for each, live in _stacks(subject):
         for group in each.stack.all("aws_security_group"):
-            used: Counter[str] = Counter()
-            for thing in live.find(group.address):
-                rules = subject.ask(
+            rules = [
+                rule
+                for thing in live.find(group.address)
+                for rule in subject.ask(
                     "ec2",
                     "describe_security_group_rules",
                     "SecurityGroupRules",
                     Filters=[{"Name": "group-id", "Values": [thing.id]}],
                 )
-                used.update(_direction(rule["IsEgress"]) for rule in rules if _v4(rule))
-            for direction in ("inbound", "outbound"):
-                type_ = f"aws_vpc_security_group_{direction.removesuffix('bound')}gress_rule"
-                type_ = type_.replace("outgress", "egress")
+                if not rule.get("CidrIpv6")
+            ]
+            for direction, type_ in RULES.items():
+                used = sum(rule["IsEgress"] == (direction == "outbound") for rule in rules)
                 added = sum(
                     group in each.stack.referred(rule, "security_group_id")
                     for rule in _missing(each.stack, live, type_)
                 )
-                yield Demand(used[direction], added, f"{group.get('name')}, {direction}")
-
-
-def _direction(egress: bool) -> str:
-    return "outbound" if egress else "inbound"
-
-
-def _v4(rule: Mapping[str, object]) -> bool:
-    return not rule.get("CidrIpv6")
+                demands.append(Demand(used, added, f"{group.get('name')}, {direction}"))
+    yield max(demands, key=lambda demand: (demand.added > 0, demand.wanted))
 
 
 def _load_balancers(subject: Subject) -> Iterator[Demand]:
@@ -226,36 +237,45 @@ def _load_balancers(subject: Subject) -> Iterator[Demand]:
 
 
 def _fargate(subject: Subject) -> Iterator[Demand]:
-    """vCPU: what runs by now, and what each service takes at most beyond what it has: all tasks that
-    autoscaling may start, times what a deploy may run beside them."""
+    """vCPU. A deploy runs new tasks beside the old ones; autoscaling may start more of both."""
+    running = _running(subject)
+    now = later = 0.0
+    for each in subject.together():
+        for service in each.stack.all("aws_ecs_service"):
+            (cluster,) = each.stack.referred(service, "cluster")
+            (task,) = each.stack.referred(service, "task_definition")
+            has = running[str(cluster.get("name")), f"service:{service.get('name')}"]
+            size = int(task.get("cpu"))
+            beside = service.get("deployment_maximum_percent", 200) / 100
+            wanted = max(service.get("desired_count", 0), math.ceil(has / size))
+            most = max([wanted, *_scaled(each.stack, service)])
+            now += max(size * math.ceil(wanted * beside) - has, 0)
+            later += size * (math.ceil(most * beside) - math.ceil(wanted * beside))
+    yield Demand(sum(running.values()) / CPU_UNITS, now / CPU_UNITS, later=later / CPU_UNITS)
+
+
+def _running(subject: Subject) -> Counter[tuple[str, str]]:
+    """The CPU units that run on Fargate, by cluster and task group; Spot has a quota of its own."""
     running: Counter[tuple[str, str]] = Counter()
     for cluster in subject.ask("ecs", "list_clusters", "clusterArns"):
         tasks = subject.ask("ecs", "list_tasks", "taskArns", cluster=cluster, launchType="FARGATE")
         for start in range(0, len(tasks), TASKS_TOLD):
-            for task in subject.client("ecs").describe_tasks(
+            told = subject.client("ecs").describe_tasks(
                 cluster=cluster, tasks=tasks[start : start + TASKS_TOLD]
-            )["tasks"]:
-                # Spot has a quota of its own.
+            )
+            for task in told["tasks"]:
                 if task.get("capacityProviderName") != "FARGATE_SPOT":
                     running[cluster.rpartition("/")[2], task.get("group", "")] += int(task["cpu"])
-    most = has = 0.0
-    for each in subject.together():
-        for service in each.stack.all("aws_ecs_service"):
-            (cluster,) = each.stack.referred(service, "cluster")
-            most += _most_cpu_units(each.stack, service)
-            has += running[str(cluster.get("name")), f"service:{service.get('name')}"]
-    used = sum(running.values())
-    yield Demand(used / CPU_UNITS, max(most - has, 0) / CPU_UNITS)
+    return running
 
 
-def _most_cpu_units(stack: Stack, service: Resource) -> float:
-    (task,) = stack.referred(service, "task_definition")
-    tasks = service.get("desired_count")
-    for target in stack.all("aws_appautoscaling_target"):
-        if service.address in target.refers("resource_id"):
-            tasks = max(tasks or 0, target.get("max_capacity"))
-    percent = service.get("deployment_maximum_percent", 200)
-    return int(task.get("cpu")) * math.ceil(tasks * percent / 100)
+def _scaled(stack: Stack, service: Resource) -> list[int]:
+    """How many tasks autoscaling may start."""
+    return [
+        target.get("max_capacity")
+        for target in stack.all("aws_appautoscaling_target")
+        if service.address in target.refers("resource_id")
+    ]
 
 
 def _parameters(subject: Subject) -> Iterator[Demand]:
@@ -346,7 +366,7 @@ QUOTAS: tuple[Quota, ...] = (
     ),
     Quota(
         "fargate_vcpu",
-        "Fargate vCPU at most",
+        "Fargate vCPU",
         "fargate",
         "L-3032A538",
         6,

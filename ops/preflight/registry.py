@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 from urllib.error import HTTPError
 
@@ -123,7 +124,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return request
 
 
-def _get(url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+def _get(url: str, headers: Mapping[str, str]) -> tuple[int, Message, bytes]:
     """The answer: status, headers, content. Raises ``Unasked`` without one."""
     host = urllib.parse.urlsplit(url).netloc
     if not url.startswith("https://"):
