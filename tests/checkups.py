@@ -1,12 +1,17 @@
 """An account in this process to look at, and what stands in for calls that moto lacks."""
 
+# pylint: disable=protected-access  # boto3 has no other way to be quick
+
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import boto3.session
+from botocore.client import ClientCreator
 from botocore.loaders import create_loader
 from botocore.validate import ParamValidator
 from moto import mock_aws
@@ -27,6 +32,22 @@ TAGS = [
 ]
 OTHERS = [*TAGS[:2], {"Key": "Suffix", "Value": "other"}]
 LOADER = create_loader()  # reads each service's description once
+_make_class = ClientCreator._create_client_class
+_classes: dict[str, type] = {}
+
+
+def _class_once(creator: ClientCreator, service: str, model: Any) -> type:
+    """A client's class, made once: that of EC2 has 700 methods."""
+    if service not in _classes:
+        _classes[service] = _make_class(creator, service, model)
+    return _classes[service]
+
+
+@cache
+def client(service: str) -> Any:
+    """To make what a test needs; moto has whatever any client makes."""
+    session = boto3.session.Session("id", "secret", region_name=REGION)
+    return session.client(service)  # type: ignore[call-overload]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +110,7 @@ def account(monkeypatch: Any) -> Iterator[Answers]:
             lambda where, name, value: monkeypatch.setattr(where, name, value, raising=False)
         )
         monkeypatch.setattr(boto3, "Session", Session)
+        monkeypatch.setattr(ClientCreator, "_create_client_class", _class_once)
         yield answers
 
 

@@ -1,6 +1,5 @@
 """``ops preflight``: names that are taken, and networks that overlap."""
 
-import boto3
 import pytest
 
 from ops.checkup import Outcome
@@ -8,10 +7,10 @@ from ops.preflight.collisions import CHECKS
 from tests.checkups import (
     DENIED,
     OTHERS,
-    REGION,
     TAGS,
     Refusal,
     account,
+    client,
     finding_of,
     result_of,
     subject_of,
@@ -24,11 +23,6 @@ BUCKET = "dev-us-east-1-tfstate-qa1"
 def _aws(monkeypatch):
     with account(monkeypatch) as answers:
         yield answers
-
-
-def client(service):
-    """To make what is in the way."""
-    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
 
 
 def _bucket(name, tags):
@@ -87,20 +81,12 @@ TAKEN = [
     ("buckets", "access_logs/bucket", "bucket", _bucket),
     ("lock_table", "state/lock_table", "name", _table),
     ("database", "database/instance", "identifier", _database),
-    ("load_balancer", "load_balancer", "name", _load_balancer),
+    ("load_balancer", "load_balancer/load_balancer", "name", _load_balancer),
     ("load_balancer", "load_balancer/target_group", "name", _target_group),
     ("log_groups", "service/log_group", "name", _log_group),
     ("roles", "service/task_role", "name", _role),
-    ("parameters", "outputs/parameters/network/vpc_id", "name", _parameter),
+    ("parameters", "outputs/parameters/network_vpc_id", "name", _parameter),
 ]
-
-
-def _name(stack, path, attribute):
-    matching = [each for each in stack.resources if each.path == path and each.get(attribute)]
-    if not matching:  # the first of its type will do
-        types = {"database/instance": "aws_db_instance", "load_balancer": "aws_lb"}
-        matching = stack.all(types[path])
-    return matching[0][attribute]
 
 
 @pytest.fixture(params=TAKEN, ids=[path for _, path, *_ in TAKEN], name="taken")

@@ -1,12 +1,11 @@
 """``ops preflight``: who asks, and whether that is who the config means."""
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from ops.checkup import Outcome, look
 from ops.preflight.identity import CHECKS, first_region
-from tests.checkups import ACCOUNT, DENIED, Refusal, account, finding_of, subject_of
+from tests.checkups import ACCOUNT, DENIED, Refusal, account, client, finding_of, subject_of
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/deploy"
 HONG_KONG = "ap-east-1"
@@ -72,7 +71,7 @@ def test_a_role_that_refuses_is_named_with_who_asks_and_the_fix(shipped, aws):
     finding = finding_of(CHECKS, "identity.role", subject_of(shipped("dev"), deploy_role_arn=ROLE))
     assert finding.outcome is Outcome.FAILED
     assert ROLE in finding.found and "AccessDenied" in finding.found
-    caller = boto3.Session(region_name="us-east-1").client("sts").get_caller_identity()["Arn"]
+    caller = client("sts").get_caller_identity()["Arn"]
     assert ROLE in finding.fix and caller in finding.fix and "trust policy" in finding.fix
 
 

@@ -2,16 +2,14 @@
 
 import json
 
-import boto3
 import pytest
 
 from lib.config.environment_config import StateBackend, StateLock
 from ops.checkup import Outcome
 from ops.preflight import state
 from ops.preflight.state import CHECKS
-from tests.checkups import DENIED, account, result_of, subject_of
+from tests.checkups import DENIED, account, client, result_of, subject_of
 
-REGION = "us-east-1"
 BUCKET = "dev-us-east-1-tfstate-qa1"
 TABLE = "dev-us-east-1-tflock-qa1"
 KEY = "tap-dev-qa1/terraform.tfstate"
@@ -29,11 +27,11 @@ def _aws(monkeypatch, tmp_path):
 @pytest.fixture(name="s3")
 def _s3():
     """The bucket and its table are there, and a state in it."""
-    s3 = boto3.client("s3", region_name=REGION)
+    s3 = client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(STATE).encode())
-    boto3.client("dynamodb", region_name=REGION).create_table(
+    client("dynamodb").create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
@@ -86,7 +84,7 @@ def test_an_empty_bucket_is_fine(shipped, s3):
 )
 def test_a_lock_table_that_is_gone_is_named(shipped, s3, lock, outcome):
     assert s3
-    boto3.client("dynamodb", region_name=REGION).delete_table(TableName=TABLE)
+    client("dynamodb").delete_table(TableName=TABLE)
     (missing,) = [each for each in findings(shipped, state={"lock": lock}) if TABLE in each.found]
     assert missing.outcome is outcome and "state bootstrap" in missing.fix
 
