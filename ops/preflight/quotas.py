@@ -200,7 +200,7 @@ def _nat_gateways(subject: Subject) -> Iterator[Demand]:
 
 def _gateway_endpoints(subject: Subject) -> Iterator[Demand]:
     endpoints = subject.ask("ec2", "describe_vpc_endpoints", "VpcEndpoints")
-    used = sum(endpoint["VpcEndpointType"] == "Gateway" for endpoint in endpoints)
+    used = sum(endpoint.get("VpcEndpointType", "Gateway") == "Gateway" for endpoint in endpoints)
     yield Demand(used, _added(subject, "aws_vpc_endpoint"))
 
 

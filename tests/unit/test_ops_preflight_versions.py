@@ -166,7 +166,8 @@ def test_a_class_that_is_sold_in_all_zones_passes(aws, subject):
 )
 def test_a_class_that_will_not_do_fails(aws, subject, options, found):
     orderable(aws, options, [OPTION])
-    finding = look("instance_class", subject)
+    findings = result_of(CHECKS, "versions.instance_class", subject).findings
+    (finding,) = [each for each in findings if each.outcome is not Outcome.PASSED]
     assert finding.outcome is Outcome.FAILED and found in finding.found
     assert "instance_class" in finding.fix
 
@@ -344,12 +345,13 @@ def test_a_registry_that_cannot_be_asked_is_not_shown(shipped, monkeypatch):
     assert finding.outcome is Outcome.NOT_SHOWN and "no network" in finding.found
 
 
+MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json"}'
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop"
 
 
 def test_ecr_s_image_is_asked_for_with_ecr_s_credentials(shipped, asked):
     client("ecr").create_repository(repositoryName="shop")
-    client("ecr").put_image(repositoryName="shop", imageTag="1", imageManifest="{}")
+    client("ecr").put_image(repositoryName="shop", imageTag="1", imageManifest=MANIFEST)
     assert image_of(shipped, f"{ECR}:1").outcome is Outcome.PASSED
     ((image, authorization),) = asked[0]
     assert image == registry.Image(f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com", "shop", "1", None)
