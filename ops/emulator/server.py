@@ -108,6 +108,7 @@ class Recorder:
                 {
                     "service": service,
                     "action": action,
+                    "query": sorted(parse_qs(environ.get("QUERY_STRING", ""), True)),
                     "status": int(statuses[-1].split()[0]),
                     "milliseconds": round((time.perf_counter() - began) * 1000),
                     "error": error,
