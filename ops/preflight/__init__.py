@@ -21,7 +21,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("preflight", help="what would make the deploy of ENVIRONMENT fail")
     command.add_options(parser)
     parser.add_argument(
-        "--deploy-role", metavar="ARN", help="the role that deploys, where it isn't the one that asks"
+        "--deploy-role",
+        metavar="ARN",
+        help="the role that deploys, where it isn't the one that asks",
     )
     parser.add_argument(
         "--policy", action="store_true", help="only write the IAM policy that deploying takes"

@@ -108,7 +108,9 @@ def needs_of(
     stack: Stack, config: EnvironmentConfig, naming: NamingModule, account: str
 ) -> list[Need]:
     """All that Terraform needs to deploy, change and destroy the stack, its state included."""
-    return sorted({*Needs(stack, config, account).resources(), *state_needs(config, naming, account)})
+    return sorted(
+        {*Needs(stack, config, account).resources(), *state_needs(config, naming, account)}
+    )
 
 
 def state_needs(config: EnvironmentConfig, naming: NamingModule, account: str) -> Iterator[Need]:
@@ -187,7 +189,12 @@ class Needs:
 
     def _passed(self, row: str) -> Iterator[Resource]:
         for resource in self._of(row):
-            for attribute in ("execution_role_arn", "task_role_arn", "iam_role_arn", "monitoring_role_arn"):
+            for attribute in (
+                "execution_role_arn",
+                "task_role_arn",
+                "iam_role_arn",
+                "monitoring_role_arn",
+            ):
                 yield from self.stack.referred(resource, attribute)
 
     def _role(self, role: Resource) -> Arn:

