@@ -11,9 +11,15 @@ from collections.abc import Mapping
 from lib.config.aws_limits import IAM_ROLE_ARN_PATTERN
 from lib.errors import TapError
 from ops.checkup import Check, command
-from ops.preflight import identity, permissions, policy
+from ops.preflight import collisions, identity, permissions, policy, quotas, state, versions
 
-CHECKS: tuple[Check, ...] = (*identity.CHECKS,)
+CHECKS: tuple[Check, ...] = (
+    *identity.CHECKS,
+    *state.CHECKS,
+    *collisions.CHECKS,
+    *versions.CHECKS,
+    *quotas.CHECKS,
+)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
