@@ -4,6 +4,7 @@
 resource each action works on, ``arns.toml`` what those of the stack are called.
 """
 
+import dataclasses
 import json
 import re
 import tomllib
@@ -19,7 +20,7 @@ from lib.config.aws_limits import partition_of
 from lib.config.environment_config import EnvironmentConfig, StateBackend
 from lib.modules.naming import NamingModule
 from ops.stacks import Resource, Stack
-from ops.state.place import Place
+from ops.state.place import place_of
 from ops.state.policy import policy_of
 
 FOLDER = Path(__file__).parent
@@ -117,18 +118,9 @@ def state_needs(config: EnvironmentConfig, naming: NamingModule, account: str) -
     """What the state's backend needs."""
     if config.state.backend is not StateBackend.S3:
         return
-    place = Place(
-        stack=naming.stack_id,
-        folder=Path(),
-        file=Path(),
-        bucket=naming.state_bucket,
-        key=naming.state_key,
-        table=naming.lock_table,
-        lock=config.state.lock,
-        session=boto3.Session(region_name=config.region),
-        account_id=account,
-    )
-    for statement in policy_of(place)["Statement"]:
+    session = boto3.Session(region_name=config.region)
+    place = place_of(config, naming.environment_suffix, Path(), session=session)
+    for statement in policy_of(dataclasses.replace(place, account_id=account))["Statement"]:
         for action in statement["Action"]:
             yield Need(action, Arn(statement["Resource"], statement["Resource"]))
 

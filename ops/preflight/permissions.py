@@ -14,7 +14,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.checkup import Check, Finding, Subject, denied, failed, not_shown, passed, warning
+from ops.checkup import (
+    Check,
+    Finding,
+    Subject,
+    code_of,
+    denied,
+    failed,
+    not_shown,
+    passed,
+    warning,
+)
 from ops.preflight.needs import Need, needs_of
 
 PAIRS = 200  # of an action and a resource, that one call asks about
@@ -206,7 +216,7 @@ def _refused(error: ClientError, principal: str, certain: bool) -> Finding:
             "iam:SimulatePrincipalPolicy allowed to whoever runs preflight",
             f"allow iam:SimulatePrincipalPolicy and iam:GetRole on {principal}",
         )
-    if error.response["Error"]["Code"] != "NoSuchEntity":
+    if code_of(error) != "NoSuchEntity":
         raise error
     if not certain:
         return _no_path(principal.rpartition("/")[2])

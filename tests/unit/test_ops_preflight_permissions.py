@@ -4,6 +4,7 @@ moto has no policy simulator: botocore's Stubber answers in its place, and holds
 """
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from lib.config.environment_config import StateBackend, StateLock
 from lib.modules.naming import NamingModule
 from ops.__main__ import main
 from ops.cdktf_cli import ROOT
-from ops.checkup import Check, Outcome, Subject
+from ops.checkup import Check, Outcome, Subject, command
 from ops.checkup import look as look_at
 from ops.preflight import needs, permissions, policy
 from ops.stacks import Stack
@@ -529,6 +530,30 @@ def test_an_error_about_the_role_is_a_finding(subject):
     iam = Simulator(subject, ASSUMED)
     iam.iam.add_client_error("get_role", "NoSuchEntity")
     assert "GetRole" in only(iam.look(), Outcome.FAILED).needed
+
+
+def test_the_docs_show_what_a_person_is_shown(shipped, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    stack = Synthesized.of(shipped("dev").config, suffix="qa3f7b5l")
+    naming = NamingModule("dev", stack.config.region, "qa3f7b5l")
+    iam = Simulator(Subject(stack.config, naming, Stack.read(stack.document), {}), ASSUMED)
+
+    def answer(action, resource):
+        if action.startswith("dynamodb:") and "Continuous" in action:
+            return {"EvalDecision": "implicitDeny"}
+        if action == "iam:PassRole" and "execution" in resource:
+            detail = {"AllowedByOrganizations": False}
+            return {"EvalDecision": "explicitDeny", "OrganizationsDecisionDetail": detail}
+        return {}
+
+    iam.answers(ROLE, answer)
+    shown = io.StringIO()
+    command.show(iam.subject, [*look_at(permissions.checks(ROLE), iam.subject)], shown)
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("failed"))
+    found = "\n".join(lines[first : lines.index("", first)])
+    assert f"```\n{found}\n```" in (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
 
 
 def test_each_call_is_within_its_size_and_all_is_asked_once(variants):
