@@ -16,11 +16,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape  # nosec B406  # writes XML, reads none
 
+from botocore.session import get_session
 from moto.acm.models import CertBundle, acm_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -106,8 +108,10 @@ class Recorder:
                 body = _failure(environ, start, XML_ERRORS.get(service, XML_ERROR), message)
             self._log(
                 {
+                    "agent": environ.get("HTTP_USER_AGENT", "").partition(" ")[0],
                     "service": service,
                     "action": action,
+                    "subresources": _subresources(environ) if service == "s3" else [],
                     "status": int(statuses[-1].split()[0]),
                     "milliseconds": round((time.perf_counter() - began) * 1000),
                     "error": error,
@@ -192,6 +196,18 @@ def _action(environ: WSGIEnvironment) -> str:
         if action := parse_qs(body.decode()).get("Action"):
             return action[0]
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+
+
+def _subresources(environ: WSGIEnvironment) -> list[str]:
+    """What of a bucket a call is about: those words of its query that are S3's own."""
+    return sorted(_s3_words() & parse_qs(environ.get("QUERY_STRING", ""), True).keys())
+
+
+@cache
+def _s3_words() -> frozenset[str]:
+    model = get_session().get_service_model("s3")
+    queries = [model.operation_model(name).http["requestUri"] for name in model.operation_names]
+    return frozenset().union(*(parse_qs(uri.partition("?")[2], True) for uri in queries))
 
 
 def _failure(

@@ -4,11 +4,14 @@ It only reads. ``docs/preflight.md`` lists the checks and what they ask.
 """
 
 import argparse
+import re
+import sys
 from collections.abc import Mapping
 
+from lib.config.aws_limits import IAM_ROLE_ARN_PATTERN
 from lib.errors import TapError
 from ops.checkup import Check, command
-from ops.preflight import collisions, identity, quotas, state, versions
+from ops.preflight import collisions, identity, permissions, policy, quotas, state, versions
 
 CHECKS: tuple[Check, ...] = (
     *identity.CHECKS,
@@ -23,6 +26,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command to the parser's ``commands``."""
     parser = commands.add_parser("preflight", help="what would make the deploy of ENVIRONMENT fail")
     command.add_options(parser)
+    parser.add_argument(
+        "--deploy-role",
+        metavar="ARN",
+        help="the role that deploys, where it isn't the one that asks",
+    )
+    parser.add_argument(
+        "--policy", action="store_true", help="only write the IAM policy that deploying takes"
+    )
     parser.set_defaults(run=run)
 
 
@@ -30,4 +41,12 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     """Run the checks; 1 when one failed. Raises ``TapError`` for bad input."""
     if rest:
         raise TapError(f"unknown argument {rest[0]}", hint="see ops preflight --help")
-    return command.run(options, environ, lambda subject: CHECKS)
+    if options.policy:
+        return policy.show(command.subjects(environ), sys.stdout, sys.stderr)
+    role = options.deploy_role
+    if role is not None and not re.fullmatch(IAM_ROLE_ARN_PATTERN, role):
+        raise TapError(
+            f"{role!r} is no role", hint="write --deploy-role arn:aws:iam::123456789012:role/deploy"
+        )
+    checks = (*CHECKS, *permissions.checks(role))
+    return command.run(options, environ, lambda subject: checks)

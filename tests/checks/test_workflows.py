@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from checks.lock_files import ROOT, TOOLS
+from ops.__main__ import main
 from tests.conftest import BY_NAME
 
 FILES = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
@@ -56,18 +57,21 @@ def test_every_own_action_and_workflow_is_there():
 
 
 @pytest.mark.parametrize(("path", "step"), [*steps()], ids=lambda value: getattr(value, "stem", ""))
-def test_what_runs_is_a_make_target_or_a_command_of_ops(path, step):
+def test_what_runs_is_a_make_target_or_a_command_of_ops(path, step, capsys):
     if "run" not in step:
         return
     line = step["run"]
     if made := re.fullmatch(r"make ([a-z-]+)( OPTIONS=--[a-z]+)?", line):
         assert re.search(rf"^{made[1]}:", MAKEFILE, re.MULTILINE), line
     elif command := re.fullmatch(
-        r'\.venv/bin/python -m ops ([a-z]+)( --[a-z-]+| "\$ALLOW")*', line
+        r'\.venv/bin/python -m ops ([a-z]+)( --[a-z-]+( "\$[A-Z_]+"| \d)?)*', line
     ):
-        assert f'add_parser("{command[1]}"' in (ROOT / "ops" / "plan.py").read_text(
-            encoding="utf-8"
-        )
+        with pytest.raises(SystemExit) as ended:
+            main([command[1], "--help"])
+        assert ended.value.code == 0, line
+        assert set(re.findall(r" (--[a-z-]+)", line)) <= set(
+            re.findall(r"--[a-z-]+", capsys.readouterr().out)
+        ), line
     else:
         assert line in THEIRS, path
 
@@ -123,9 +127,46 @@ def test_what_is_applied_is_what_was_planned_guarded_and_approved():
     assert found["apply"]["environment"] == "${{ inputs.environment }}"
     assert "ops plan --digest" in planning and "ops plan" not in applying
     assert "ops apply" in applying and "ops apply" not in planning
-    assert "PLAN_ROLE_ARN" in planning and "DEPLOY_ROLE_ARN" not in planning
+    assert _role(found["plan"]) == "${{ vars.PLAN_ROLE_ARN }}"
+    assert _role(found["apply"]) == "${{ vars.DEPLOY_ROLE_ARN }}"
     assert "name': 'plan-${{ inputs.environment }}" in planning
     assert "name': 'plan-${{ inputs.environment }}" in applying
+
+
+def _role(job):
+    """The role that a job works as."""
+    (role,) = (
+        step["with"]["role-to-assume"] for step in job["steps"] if "role-to-assume" in str(step)
+    )
+    return role
+
+
+def _commands(job):
+    """What a job has ops do, in order."""
+    return [
+        step["run"].removeprefix(".venv/bin/python -m ops ")
+        for step in job["steps"]
+        if " -m ops " in step.get("run", "")
+    ]
+
+
+def test_before_a_plan_is_approved_it_is_known_whether_the_role_that_applies_it_can():
+    plan = WORKFLOWS["deploy-environment"]["jobs"]["plan"]
+    preflight, planning = _commands(plan)
+    assert preflight == 'preflight --not-shown 0 --deploy-role "$DEPLOY_ROLE_ARN"'
+    assert planning.startswith("plan ")
+    (env,) = (step["env"] for step in plan["steps"] if " preflight " in step.get("run", ""))
+    assert env["DEPLOY_ROLE_ARN"] == "${{ vars.DEPLOY_ROLE_ARN }}"
+    assert not any("continue-on-error" in step for step in plan["steps"])
+
+
+def test_what_was_applied_is_verified_by_a_role_that_reads_before_the_next_environment():
+    jobs_ = WORKFLOWS["deploy-environment"]["jobs"]
+    verify = jobs_["verify"]
+    assert verify["needs"] == "apply" and list(jobs_)[-1] == "verify"
+    assert _commands(verify) == ["verify --not-shown 1"]
+    assert verify["environment"] == "${{ inputs.environment }}-plan"
+    assert _role(verify) == "${{ vars.PLAN_ROLE_ARN }}"
 
 
 def test_the_region_of_the_credentials_does_not_override_the_config_s():

@@ -61,7 +61,23 @@ def test_a_call_is_logged_with_its_service_and_action_and_nothing_that_it_carrie
         status, _, log = _call(_works, "rds", **environ)
         assert status == "200 OK"
         assert log[0].pop("milliseconds") >= 0
-        assert log == [{"service": "rds", "action": action, "status": 200, "error": ""}]
+        expected = {"agent": "", "service": "rds", "action": action, "subresources": []}
+        assert log == [{**expected, "status": 200, "error": ""}]
+
+
+def test_the_log_says_which_program_called() -> None:
+    log = _call(_works, "rds", HTTP_USER_AGENT="APN/1.0 HashiCorp/1.0 Terraform/1.11.4")[2]
+    assert log[0]["agent"] == "APN/1.0"
+
+
+def test_of_a_bucket_the_log_says_what_the_call_is_about_and_nothing_else() -> None:
+    for query, words in (
+        ("lifecycle", ["lifecycle"]),
+        ("versions&prefix=sentinel&sentinel", ["versions"]),
+        ("x-amz-signature=sentinel", []),
+    ):
+        log = _call(_works, "s3", PATH_INFO="/bucket", QUERY_STRING=query)[2]
+        assert log[0]["subresources"] == words
 
 
 def test_the_form_that_names_the_action_still_reaches_the_service() -> None:
