@@ -205,9 +205,7 @@ def _group(account, of, address):
 def _log_group(account, of, _):
     client = account.client("logs")
     client.create_log_group(logGroupName=of("name"))
-    client.put_retention_policy(
-        logGroupName=of("name"), retentionInDays=of("retention_in_days")
-    )
+    client.put_retention_policy(logGroupName=of("name"), retentionInDays=of("retention_in_days"))
     return {"id": of("name"), "arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{of('name')}"}
 
 
@@ -338,9 +336,9 @@ def _listener(account, of, _):
 
 
 def _cluster(account, of, _):
-    made = account.client("ecs").create_cluster(
-        clusterName=of("name"), settings=of("setting")
-    )["cluster"]
+    made = account.client("ecs").create_cluster(clusterName=of("name"), settings=of("setting"))[
+        "cluster"
+    ]
     return {"id": made["clusterArn"], "arn": made["clusterArn"]}
 
 
