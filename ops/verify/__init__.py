@@ -8,8 +8,10 @@ from collections.abc import Mapping
 
 from lib.errors import TapError
 from ops.checkup import Check, command
+from ops.preflight import identity
+from ops.verify import deployed
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (*identity.CHECKS, *deployed.CHECKS)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
