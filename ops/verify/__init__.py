@@ -9,9 +9,15 @@ from collections.abc import Mapping
 from lib.errors import TapError
 from ops.checkup import Check, command
 from ops.preflight import identity
-from ops.verify import deployed
+from ops.verify import database, deployed, network, open_paths
 
-CHECKS: tuple[Check, ...] = (*identity.CHECKS, *deployed.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *identity.CHECKS,
+    *deployed.CHECKS,
+    *network.CHECKS,
+    *database.CHECKS,
+    *open_paths.CHECKS,
+)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -148,6 +148,18 @@ class Deployed:
         )["services"]
         return found
 
+    @property
+    def database_groups(self) -> set[str]:
+        """The ids of the security groups that the database has."""
+        entries = (self.database or {}).get("VpcSecurityGroups", ())
+        return {entry["VpcSecurityGroupId"] for entry in entries}
+
+    @property
+    def service_groups(self) -> set[str]:
+        """The ids of the security groups that the service's tasks get."""
+        network = (self.service or {}).get("networkConfiguration", {})
+        return set(network.get("awsvpcConfiguration", {}).get("securityGroups", ()))
+
 
 class _Live(recover.Stack):
     """Asks through the subject, which counts."""
@@ -166,6 +178,12 @@ class _Live(recover.Stack):
             return self.argument(address, name)
         except LookupError:
             return None
+
+
+def tail(path: str) -> str:
+    """What a person calls the thing of a construct path: ``security/load_balancer``'s is the load
+    balancer."""
+    return path.rpartition("/")[2].replace("_", " ")
 
 
 def or_passed(findings: Iterable[Finding], found: str) -> Iterator[Finding]:
