@@ -119,9 +119,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()} or None
     if isinstance(value, list):
-        if pairs := [_pair(each) for each in value if isinstance(each, Mapping)]:
-            if all(pairs):
-                return {key: plain(each) for key, each in filter(None, pairs)}
+        pairs = [_pair(each) for each in value if isinstance(each, Mapping)]
+        if pairs and all(pairs):
+            return {key: plain(each) for key, each in filter(None, pairs)}
         entries = sorted(filter(None, map(plain, value)), key=_in_order)
         return entries[0] if len(entries) == 1 else entries or None
     return value

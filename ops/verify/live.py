@@ -195,9 +195,6 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
                 "network_configuration.assign_public_ip": (
                     "networkConfiguration.awsvpcConfiguration.assignPublicIp == 'ENABLED'"
                 ),
-                "network_configuration.security_groups": (
-                    "networkConfiguration.awsvpcConfiguration.securityGroups"
-                ),
                 "network_configuration.subnets": (
                     "networkConfiguration.awsvpcConfiguration.subnets"
                 ),
@@ -268,7 +265,6 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
             "LoadBalancers[0]",
             {
                 "internal": "Scheme == 'internal'",
-                "security_groups": "SecurityGroups",
                 "subnets": "AvailabilityZones[].SubnetId",
             },
         ),
@@ -374,7 +370,7 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
             *("TagList", {"tags": "@"}),
         ),
     ),
-    "aws_subnet": _ec2("aws_subnet", "Subnets", "SubnetId", _same("map_public_ip_on_launch")),
+    "aws_subnet": _ec2("aws_subnet", "Subnets", "SubnetId"),
     "aws_vpc": _ec2("aws_vpc", "Vpcs", "VpcId"),
     "aws_vpc_endpoint": _ec2("aws_vpc_endpoint", "VpcEndpoints", "VpcEndpointId"),
     "aws_wafv2_web_acl": (
@@ -412,27 +408,29 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
 # What the provider sets where the stack says nothing.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"aws_kms_key": {"is_enabled": True}}
 
-# Where another check tells that one is gone, and for what ANSWERS lacks, of all there is to it.
+# Which check tells where one is gone; and for what ANSWERS lacks, of all there is to it.
 TOLD_ELSEWHERE: Mapping[str, str] = {
-    "aws_db_instance": "database",
-    "aws_db_subnet_group": "database",
+    "aws_db_instance": "database.place",
+    "aws_db_subnet_group": "database.place",
+    "aws_default_security_group": "open paths",
     "aws_ecs_service": "service.running",
     "aws_flow_log": "parts.flow_logs",
-    "aws_internet_gateway": "network",
+    "aws_internet_gateway": "network.gateways",
     "aws_lb": "load_balancer.listeners",
     "aws_lb_listener": "load_balancer.listeners",
     "aws_lb_target_group": "service.targets",
-    "aws_nat_gateway": "network",
-    "aws_route": "network",
-    "aws_route_table": "network",
-    "aws_route_table_association": "network",
+    "aws_nat_gateway": "network.gateways",
+    "aws_route": "network.routes",
+    "aws_route_table": "network.routes",
+    "aws_route_table_association": "network.routes",
     "aws_secretsmanager_secret_version": "parts.secret",
+    "aws_security_group": "open paths",
     "aws_sns_topic": "parts.alarms",
     "aws_sns_topic_subscription": "parts.alarms",
     "aws_ssm_parameter": "parts.parameters",
-    "aws_subnet": "network",
+    "aws_subnet": "network.subnets",
     "aws_vpc": "deployed",
-    "aws_vpc_endpoint": "network",
+    "aws_vpc_endpoint": "network.endpoints",
     "aws_vpc_security_group_egress_rule": "open paths",
     "aws_vpc_security_group_ingress_rule": "open paths",
 }

@@ -88,7 +88,8 @@ def _logs(subject: Subject) -> Iterator[Finding]:
         return
     arns = subject.ask(
         *("ecs", "list_tasks", "taskArns"),
-        **{"cluster": deployed.id(CLUSTER), "serviceName": service["serviceName"]},
+        cluster=deployed.id(CLUSTER),
+        serviceName=service["serviceName"],
     )
     if not arns:
         url = emulator(subject)

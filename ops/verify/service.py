@@ -58,7 +58,9 @@ def _reasons(deployed: Deployed, service: Mapping[str, Any]) -> str:
     ecs, cluster = deployed.subject.client("ecs"), deployed.id(CLUSTER)
     arns = deployed.subject.ask(
         *("ecs", "list_tasks", "taskArns"),
-        **{"cluster": cluster, "serviceName": service["serviceName"], "desiredStatus": "STOPPED"},
+        cluster=cluster,
+        serviceName=service["serviceName"],
+        desiredStatus="STOPPED",
     )
     # AWS keeps what has stopped for an hour.
     tasks = ecs.describe_tasks(cluster=cluster, tasks=arns[:100])["tasks"] if arns else []
