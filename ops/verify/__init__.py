@@ -9,14 +9,27 @@ from collections.abc import Mapping
 from lib.errors import TapError
 from ops.checkup import Check, command
 from ops.preflight import identity
-from ops.verify import database, deployed, network, open_paths
+from ops.verify import (
+    database,
+    deployed,
+    drift,
+    load_balancer,
+    network,
+    open_paths,
+    parts,
+    service,
+)
 
 CHECKS: tuple[Check, ...] = (
     *identity.CHECKS,
     *deployed.CHECKS,
     *network.CHECKS,
     *database.CHECKS,
+    *service.CHECKS,
+    *load_balancer.CHECKS,
+    *parts.CHECKS,
     *open_paths.CHECKS,
+    *drift.CHECKS,
 )
 
 

@@ -11,7 +11,7 @@ Each defect is told once. What is missing or different is told by the check it b
 A check that needs what is missing leaves it to the other to say so.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from lib.errors import TapError
 from lib.modules.ssm_outputs import Published
 from ops.checkup import Check, Finding, Subject, failed, passed
 from ops.recover import stack as recover
+from ops.recover.kinds import Kind
 
 DEPLOY = "npm run cdktf:deploy"
 VPC, DATABASE = "network/vpc", "database/instance"
@@ -61,6 +62,15 @@ class Deployed:
         """An argument as the stack has it, references replaced by what AWS has; None where it
         isn't set, or refers to what isn't there."""
         return self._live.resolved(self._addresses.get(name, name), argument)
+
+    def filled(self, value: Any) -> Any:
+        """``value`` with references replaced by what AWS has. Raises ``LookupError`` where
+        something that it refers to isn't there."""
+        return self._live.filled(value)
+
+    def answers(self, kind: Kind, argument: Callable[[str], Any]) -> Iterator[Any]:
+        """What ``kind.found`` finds in each page of AWS's answer about a resource."""
+        return self._live.answers(kind, argument)
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -164,11 +174,8 @@ class _Live(recover.Stack):
 
     def resolved(self, address: str, name: str) -> Any:
         """``argument``, also in a list; None where something that it refers to isn't there."""
-        value = self.addresses[address].get(name)
         try:
-            if isinstance(value, list):
-                return [self._resolved(entry) for entry in value]
-            return self._resolved(value)
+            return self.argument(address, name)
         except LookupError:
             return None
 
