@@ -154,7 +154,7 @@ def _definition(probe: _Probe) -> str:
 
 
 def _libpq(entry: Mapping[str, str]) -> bool:
-    """Whether psql reads this variable: https://www.postgresql.org/docs/current/libpq-envars.html"""
+    """Whether psql reads it: https://www.postgresql.org/docs/current/libpq-envars.html"""
     return entry["name"].startswith("PG")
 
 

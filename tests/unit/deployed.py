@@ -90,6 +90,15 @@ class Environment(Account):
         """Its things, asked for anew."""
         return Deployed(self.subject)
 
+    def only(self, checks, name):
+        """The one thing that these checks find, by the check of this name."""
+        found = self.found(checks)
+        assert len(found) == 1, found
+        ((check, finding),) = found
+        assert (check, finding.outcome) == (name, Outcome.FAILED)
+        assert finding.needed and finding.fix
+        return finding
+
     def found(self, checks):
         """What these checks find that isn't passed: ``[(check, finding), ...]``."""
         return [
