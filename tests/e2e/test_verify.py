@@ -26,6 +26,7 @@ NOT_SHOWN = {  # in an emulator
     "parts.logs": "no task runs",
     "parts.flow_logs": "delivers none",
 }
+ASKED = {"ENVIRONMENT": ENVIRONMENT, "ENVIRONMENT_SUFFIX": SUFFIX, "STATE_BACKEND": "local"}
 ANYWHERE = "0.0.0.0/0"
 
 
@@ -75,12 +76,7 @@ class There:
 def _sandbox():
     with opened(ENVIRONMENT) as sandbox, pytest.MonkeyPatch.context() as monkeypatch:
         site = sandbox.sites[ENVIRONMENT]
-        told = {
-            "ENVIRONMENT": ENVIRONMENT,
-            "ENVIRONMENT_SUFFIX": SUFFIX,
-            "STATE_BACKEND": "local",
-        }
-        for name, value in (sandbox.environ(site) | told).items():
+        for name, value in (sandbox.environ(site) | ASKED).items():
             monkeypatch.setenv(name, value)
         yield sandbox
 
@@ -89,16 +85,8 @@ def _sandbox():
 def _there(sandbox):
     assert sandbox.cli("deploy") == 0, "\n".join(sandbox.failures())
     site = sandbox.sites[ENVIRONMENT]
-    (subject,) = subjects(sandbox.environ(site) | _asked())
+    (subject,) = subjects(sandbox.environ(site) | ASKED)
     return There(subject, site.emulator.session(site.config.region))
-
-
-def _asked():
-    return {
-        "ENVIRONMENT": ENVIRONMENT,
-        "ENVIRONMENT_SUFFIX": SUFFIX,
-        "STATE_BACKEND": "local",
-    }
 
 
 def command(capfd, *words):
@@ -175,12 +163,15 @@ def _private_subnet_led_to_the_internet_gateway(there):
 
 @breaks("network.gateways", "nat2")
 def _nat_gateway_deleted(there):
-    gateway = there.id("network/nat2")
+    gateway, address = there.id("network/nat2"), there.id("network/nat2_address")
     there.ec2.delete_nat_gateway(NatGatewayId=gateway)
     yield
+    # AWS takes the address off with the gateway; the emulator leaves it.
+    (found,) = there.ec2.describe_addresses(AllocationIds=[address])["Addresses"]
+    there.ec2.disassociate_address(AssociationId=found["AssociationId"])
     made = there.ec2.create_nat_gateway(
         SubnetId=there.id("network/public2"),
-        AllocationId=there.id("network/nat2_address"),
+        AllocationId=address,
         TagSpecifications=there.specification("natgateway", "network/nat2"),
     )["NatGateway"]["NatGatewayId"]
     there.ec2.replace_route(
