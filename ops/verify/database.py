@@ -17,13 +17,18 @@ from ops.verify.open_paths import (
 )
 
 GONE = {"deleted", "deleting", "failed", "rejected", "expired"}
-ATTACHMENTS = (  # what joins a VPC to another network, and how it is told
-    ("describe_vpc_peering_connections", "VpcPeeringConnections", "requester-vpc-info.vpc-id"),
-    ("describe_vpc_peering_connections", "VpcPeeringConnections", "accepter-vpc-info.vpc-id"),
-    ("describe_transit_gateway_vpc_attachments", "TransitGatewayVpcAttachments", "vpc-id"),
-    ("describe_vpn_gateways", "VpnGateways", "attachment.vpc-id"),
+PEERINGS = ("describe_vpc_peering_connections", "VpcPeeringConnections", "VpcPeeringConnectionId")
+TRANSITS = (
+    *("describe_transit_gateway_vpc_attachments", "TransitGatewayVpcAttachments"),
+    "TransitGatewayAttachmentId",
 )
-IDS = ("VpcPeeringConnectionId", "TransitGatewayAttachmentId", "VpnGatewayId")
+VPNS = ("describe_vpn_gateways", "VpnGateways", "VpnGatewayId")
+ATTACHMENTS = (  # what joins a VPC to another network, and the filter for the VPC
+    (*PEERINGS, "requester-vpc-info.vpc-id"),
+    (*PEERINGS, "accepter-vpc-info.vpc-id"),
+    (*TRANSITS, "vpc-id"),
+    (*VPNS, "attachment.vpc-id"),
+)
 
 
 def _place(subject: Subject) -> Iterator[Finding]:
@@ -99,12 +104,12 @@ def _ways_in(subject: Subject) -> Iterator[Finding]:
     """Peerings and the like open nothing by themselves: a note, no failure."""
     deployed = Deployed(subject)
     found: dict[str, str] = {}
-    for operation, key, name in ATTACHMENTS:
+    for operation, key, identity, name in ATTACHMENTS:
         filters = [{"Name": name, "Values": [deployed.vpc_id]}]
         for entry in subject.ask("ec2", operation, key, Filters=filters):
             status = entry.get("Status", {}).get("Code") or entry.get("State", "")
             if status not in GONE:
-                found[next(entry[each] for each in IDS if each in entry)] = status
+                found[entry[identity]] = status
     yield from or_passed(
         (
             warning(

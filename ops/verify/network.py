@@ -313,11 +313,12 @@ def _endpoint_differences(deployed: Deployed, resources: Iterable[Resource]) -> 
         for argument, key in LISTS.items():
             if resource.get(argument) is None:
                 continue
-            wanted = set(deployed.ids(resource.refers(argument)).values())
+            wanted = deployed.argument(resource.path, argument)
             entries = found.get(key, ())
             has = {each if isinstance(each, str) else each["GroupId"] for each in entries}
-            if has != wanted:
-                lacks, more = _list(wanted - has), _list(has - wanted)
+            # None where one of them isn't there, which its own check tells.
+            if wanted is not None and has != set(wanted):
+                lacks, more = _list(set(wanted) - has), _list(has - set(wanted))
                 told = [lacks and f"lacks {lacks}", more and f"has {more}"]
                 yield failed(
                     f"{shown}: {key} {_list(filter(None, told))}",
@@ -358,8 +359,8 @@ def _stops(entries: Iterable[Mapping[str, Any]], egress: bool) -> Iterator[str]:
         if entry["Egress"] is not egress or "CidrBlock" not in entry:
             continue
         if entry["RuleNumber"] == LAST_RULE:
-            yield f"nothing more is let {way}"
-        elif entry["RuleAction"] == "deny":
+            continue
+        if entry["RuleAction"] == "deny":
             ports = entry.get("PortRange", {})
             shown = f" {ports['From']}-{ports['To']}" if ports else ""
             yield (
@@ -368,6 +369,7 @@ def _stops(entries: Iterable[Mapping[str, Any]], egress: bool) -> Iterator[str]:
             )
         elif entry["Protocol"] == "-1" and entry["CidrBlock"] == ANYWHERE:
             return
+    yield f"nothing more is let {way}"
 
 
 def _protocol(entry: Mapping[str, Any]) -> str:

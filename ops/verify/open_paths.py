@@ -148,9 +148,9 @@ def open_paths(rules: Iterable[Rule]) -> list[OpenPath]:
                 continue
             if other.peer == rule.group or _everywhere(other):
                 first, last = max(rule.first, other.first), min(rule.last, other.last)
-                protocols = {rule.protocol, other.protocol} - {ALL} or {ALL}
-                if first <= last and len(protocols) == 1:
-                    paths.add(OpenPath(rule.peer, rule.group, *protocols, first, last))
+                protocol, *more = {rule.protocol, other.protocol} - {ALL} or {ALL}
+                if first <= last and not more:
+                    paths.add(OpenPath(rule.peer, rule.group, protocol, first, last))
     return sorted(paths)
 
 
