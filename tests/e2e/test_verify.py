@@ -252,17 +252,19 @@ def _way_out_widened(there):
 
 @breaks("open paths", "load balancer → service tcp 8080 is shut")
 def _service_shut(there):
-    pairs = [{"GroupId": there.id("security/load_balancer")}]
-    permission = {
-        "IpProtocol": "tcp",
-        "FromPort": 8080,
-        "ToPort": 8080,
-        "UserIdGroupPairs": pairs,
-    }
-    group = there.id("security/service")
-    there.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    group, before = there.id("security/service"), there.id("security/load_balancer")
+    filters = [{"Name": "group-id", "Values": [group]}]
+    found = there.ec2.describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+    (rule,) = (rule for rule in found if not rule["IsEgress"])
+    there.ec2.revoke_security_group_ingress(
+        GroupId=group, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
+    )
     yield
-    there.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    permission = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort")}
+    pair = {"GroupId": before, "Description": rule["Description"]}
+    there.ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{**permission, "UserIdGroupPairs": [pair]}]
+    )
 
 
 # The database
@@ -396,7 +398,7 @@ def _target_deregistered(there):
     assert not there.findings(Outcome.FAILED)
     there.elbv2.deregister_targets(TargetGroupArn=group, Targets=targets[:1])
     yield
-    there.elbv2.deregister_targets(TargetGroupArn=group, Targets=targets)
+    there.elbv2.deregister_targets(TargetGroupArn=group, Targets=targets[1:])
 
 
 @breaks("drift", "service/scaling_target: max_capacity 100")
