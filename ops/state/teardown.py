@@ -28,6 +28,11 @@ UNPROTECTED = {
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
 }
+TERRAFORMS_OWN = {"lifecycle": {"prevent_destroy": False}}  # nothing that AWS knows of
+# Ignored when it changes, so a database that was adopted, or is to leave one only since it was made,
+# has no name for its last snapshot, and is not deleted without:
+# https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/rds/instance.go
+LAST_SNAPSHOT = "final_snapshot_identifier"
 
 
 def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
@@ -78,7 +83,7 @@ def check_alone(place: Place) -> None:
 
 
 def unprotected(document: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
-    """An override of the stack without what keeps its resources.
+    """An override of the stack without what keeps its resources, and with a last snapshot's name.
 
     ``own`` are the state's: its bucket is for ``teardown`` to empty, which looks whose states are
     in it.
@@ -98,8 +103,14 @@ def _changes(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in UNPROTECTED.items():
         if name in arguments and arguments[name] is not value:
             yield name, value
-    if arguments.get("lifecycle", {}).get("prevent_destroy"):
-        yield "lifecycle", {"prevent_destroy": False}
+    declared = arguments.get("lifecycle", {})
+    lifecycle: dict[str, Any] = {}
+    if declared.get("prevent_destroy"):
+        lifecycle["prevent_destroy"] = False
+    if LAST_SNAPSHOT in (ignored := declared.get("ignore_changes", ())):
+        lifecycle["ignore_changes"] = [name for name in ignored if name != LAST_SNAPSHOT]
+    if lifecycle:
+        yield "lifecycle", lifecycle
 
 
 def _take_off_protections(
@@ -114,7 +125,7 @@ def _take_off_protections(
         address
         for type_, entries in override.get("resource", {}).items()
         for name, changes in entries.items()
-        if (address := f"{type_}.{name}") in known and changes.keys() != {"lifecycle"}
+        if (address := f"{type_}.{name}") in known and changes != TERRAFORMS_OWN
     ]
     if addresses and (changes := terraform.changes(addresses)):
         others = [each["address"] for each in changes if each["address"] not in addresses]
