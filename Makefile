@@ -132,7 +132,7 @@ snapshots: setup ## Write the snapshots anew: read the difference before you com
 	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
 
 .PHONY: fields
-fields: setup ## Write anew what changing each field of the config does (minutes)
+fields: setup ## Record anew what changing each field of the config does (minutes); then make docs
 	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
 
 .PHONY: plans
@@ -140,7 +140,7 @@ plans: setup ## Write anew the plans that the guard is tested with (minutes)
 	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
 
 .PHONY: docs
-docs: setup ## Write anew what the documents have from the environments: costs, parity
+docs: setup ## Write anew what the documents have from the environments: costs, parity, fields
 	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
 
 .PHONY: diagram

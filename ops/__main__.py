@@ -9,6 +9,7 @@ from ops import (
     cost,
     deploy,
     diagram,
+    fields,
     guard,
     hcl,
     parity,
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
-        *(cost, deploy, diagram, guard, hcl, parity),
+        *(cost, deploy, diagram, fields, guard, hcl, parity),
         *(plan, policy, preflight, recover, sandbox, state, verify),
     ):
         command.add_parser(commands)
