@@ -181,7 +181,7 @@ def _findings(check: Check, subject: Subject) -> Iterator[Finding]:
     try:
         yield from check.look(subject)
     except ClientError as error:
-        yield _refused(error)
+        yield refused(error)
     except BotoCoreError as error:
         yield failed(f"AWS: {error}", "an answer", "check the credentials and the network")
     except TapError as error:
@@ -206,7 +206,8 @@ def unanswered(error: ClientError) -> bool:
     )
 
 
-def _refused(error: ClientError) -> Finding:
+def refused(error: ClientError) -> Finding:
+    """What it is that AWS refuses."""
     operation = error.operation_name
     if denied(error):
         return failed(

@@ -64,7 +64,10 @@ KINDS: Mapping[str, Kind] = {
         "application-autoscaling",
         "describe_scalable_targets",
         {"ServiceNamespace": "$service_namespace", "ResourceIds": ["$resource_id"]},
-        "ScalableTargets[?ScalableDimension == $scalable_dimension].{id: ResourceId}",
+        (
+            "ScalableTargets[?ScalableDimension == $scalable_dimension]"
+            ".{id: ResourceId, arn: ScalableTargetARN}"
+        ),
         import_id=lambda of: "/".join(
             map(of, ("service_namespace", "resource_id", "scalable_dimension"))
         ),
@@ -73,32 +76,36 @@ KINDS: Mapping[str, Kind] = {
         "logs",
         "describe_log_groups",
         {"logGroupNamePrefix": "$name"},
-        "logGroups[?logGroupName == $name].{id: logGroupName}",
+        "logGroups[?logGroupName == $name].{id: logGroupName, arn: logGroupArn}",
     ),
     "aws_cloudwatch_metric_alarm": Kind(
         "cloudwatch",
         "describe_alarms",
         {"AlarmNames": ["$alarm_name"]},
-        "MetricAlarms[].{id: AlarmName}",
+        "MetricAlarms[].{id: AlarmName, arn: AlarmArn}",
     ),
     "aws_db_instance": Kind(
         "rds",
         "describe_db_instances",
         {"DBInstanceIdentifier": "$identifier"},
-        "DBInstances[].{id: DBInstanceIdentifier, status: DBInstanceStatus}",
+        (
+            "DBInstances[].{id: DBInstanceIdentifier, status: DBInstanceStatus,"
+            " address: Endpoint.Address,"
+            ' "master_user_secret[0].secret_arn": MasterUserSecret.SecretArn}'
+        ),
     ),
     "aws_db_parameter_group": Kind(
         "rds",
         "describe_db_parameter_groups",
         {"DBParameterGroupName": "$name"},
-        "DBParameterGroups[].{id: DBParameterGroupName}",
+        "DBParameterGroups[].{id: DBParameterGroupName, arn: DBParameterGroupArn}",
         delete="aws rds delete-db-parameter-group --db-parameter-group-name",
     ),
     "aws_db_subnet_group": Kind(
         "rds",
         "describe_db_subnet_groups",
         {"DBSubnetGroupName": "$name"},
-        "DBSubnetGroups[].{id: DBSubnetGroupName}",
+        "DBSubnetGroups[].{id: DBSubnetGroupName, arn: DBSubnetGroupArn}",
     ),
     "aws_default_security_group": Kind(
         "ec2",
@@ -115,7 +122,7 @@ KINDS: Mapping[str, Kind] = {
         "dynamodb",
         "describe_table",
         {"TableName": "$name"},
-        "[Table.{id: TableName, status: TableStatus}]",
+        "[Table.{id: TableName, arn: TableArn, status: TableStatus}]",
     ),
     "aws_ecs_cluster": Kind(
         "ecs",
@@ -138,7 +145,7 @@ KINDS: Mapping[str, Kind] = {
         "ecs",
         "list_task_definitions",
         {"familyPrefix": "$family", "status": "ACTIVE"},
-        "taskDefinitionArns[].{id: @} | [-1:]",  # the newest
+        "taskDefinitionArns[].{id: @, arn: @} | [-1:]",  # the newest
         delete="aws ecs deregister-task-definition --task-definition",
         if_same=True,
     ),
@@ -203,14 +210,17 @@ KINDS: Mapping[str, Kind] = {
         "elbv2",
         "describe_load_balancers",
         {"Names": ["$name"]},
-        "LoadBalancers[].{id: LoadBalancerArn, arn: LoadBalancerArn, status: State.Code}",
+        (
+            "LoadBalancers[].{id: LoadBalancerArn, arn: LoadBalancerArn, status: State.Code,"
+            " dns_name: DNSName}"
+        ),
         delete="aws elbv2 delete-load-balancer --load-balancer-arn",
     ),
     "aws_lb_listener": Kind(
         "elbv2",
         "describe_listeners",
         {"LoadBalancerArn": "$load_balancer_arn"},
-        "Listeners[?Port == $port].{id: ListenerArn}",
+        "Listeners[?Port == $port].{id: ListenerArn, arn: ListenerArn}",
     ),
     "aws_lb_target_group": Kind(
         "elbv2",
@@ -258,7 +268,10 @@ KINDS: Mapping[str, Kind] = {
         "s3",
         "list_buckets",
         {},  # one's own: the name may be somebody else's
-        "Buckets[?Name == $bucket].{id: Name}",
+        (
+            "Buckets[?Name == $bucket].{id: Name,"
+            " arn: join('', ['arn:${data.aws_partition.its.partition}:s3:::', Name])}"
+        ),
     ),
     "aws_s3_bucket_lifecycle_configuration": _bucket_part(
         "get_bucket_lifecycle_configuration", "Rules"

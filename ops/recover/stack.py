@@ -58,7 +58,7 @@ class Known:
         return {str(self.attributes.get(name)) for name in ("id", "arn", "identifier")}
 
 
-class _Unresolved(LookupError):
+class Unresolved(LookupError):
     """A reference to what isn't there: whoever refers to it isn't there either."""
 
 
@@ -68,7 +68,9 @@ class Stack:
     Resources are looked for when they are asked for, each after those that it refers to.
     """
 
-    REFERENCE = re.compile(r"\$\{((?:data\.)?\w+)\.(\w+)\.(\w+)\}")
+    # With $$ before its brace, it is text.
+    REFERENCE = re.compile(r"(?<!\$)\$\{((?:data\.)?\w+)\.(\w+)\.(\w+(?:\[0\]\.\w+)?)\}")
+    TEMPLATE = re.compile(r"(?<![$%])[$%]\{")
 
     def __init__(
         self, document: Mapping[str, Any], state: Mapping[str, Any], session: boto3.Session
@@ -128,7 +130,7 @@ class Stack:
         if address not in self._found:
             try:
                 self._found[address] = list(self._find(address))
-            except _Unresolved:
+            except Unresolved:
                 self._found[address] = []
         return self._found[address]
 
@@ -138,12 +140,9 @@ class Stack:
             return
 
         argument = partial(self.argument, address)
-        expression = re.sub(
-            r"\$(\w+)", lambda match: f"`{json.dumps(argument(match[1]))}`", kind.found
-        )
         wanted = {**self.tags, **self.addresses[address].get("tags", {})}
-        for page in self._ask(kind, _filled(kind.arguments, argument)):
-            for found in jmespath.search(expression, page) or ():
+        for answer in self.answers(kind, argument):
+            for found in answer or ():
                 self._tell(kind, found)
                 if found.get("gone"):
                     continue
@@ -152,6 +151,14 @@ class Stack:
                     if any(tags.get(key) != wanted.get(key) for key in (*OWNER_TAGS, "Name")):
                         continue
                 yield Thing(kind.import_id(argument) if kind.import_id else found["id"], found)
+
+    def answers(self, kind: Kind, argument: Callable[[str], Any]) -> Iterator[Any]:
+        """What ``kind.found`` finds in each page of AWS's answer about a resource."""
+        expression = re.sub(
+            r"\$(\w+)", lambda match: f"`{json.dumps(argument(match[1]))}`", kind.found
+        )
+        for page in self._ask(kind, _filled(kind.arguments, argument)):
+            yield jmespath.search(expression, page)
 
     def _tell(self, kind: Kind, found: dict[str, Any]) -> None:
         """Add what further calls say of a thing, until one says that it is gone."""
@@ -171,31 +178,53 @@ class Stack:
 
     def argument(self, address: str, name: str) -> Any:
         """A resource's argument, its references replaced; None where it isn't set."""
-        return self._resolved(self.addresses[address].get(name))
+        return self.filled(self.addresses[address].get(name))
 
-    def _resolved(self, value: Any) -> Any:
+    def filled(self, value: Any) -> Any:
+        """``value`` with the references in it replaced. Raises ``Unresolved``."""
+        if isinstance(value, Mapping):
+            return {key: self.filled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.filled(each) for each in value]
         if not isinstance(value, str):
             return value
         resolved = self.REFERENCE.sub(lambda match: self._attribute(*match.groups()), value)
-        if "${" in resolved:
-            raise _Unresolved(resolved)
-        return resolved
+        if self.TEMPLATE.search(resolved):
+            raise Unresolved(resolved)
+        return resolved.replace("$${", "${").replace("%%{", "%{")
 
     def _attribute(self, type_: str, name: str, attribute: str) -> str:
         """An attribute of a resource: by the state, by AWS or as the JSON has it."""
         address = f"{type_}.{name}"
-        if type_ == "data.aws_partition" and attribute == "partition":
-            return self._session.get_partition_for_region(self._session.region_name)
+        if type_ == "data.aws_partition":
+            return self._of_partition(attribute)
+        if type_ == "data.aws_caller_identity" and attribute == "account_id":
+            (identity,) = self._ask(Kind("sts", "get_caller_identity", {}, ""), {})
+            return identity["Account"]
+        if type_ == "aws_secretsmanager_secret_version" and attribute == "arn":
+            return self.argument(address, "secret_id")
         known = self.known.get(address)
         if known and known.attributes.get(attribute) is not None:
             return str(known.attributes[attribute])
         found = self.find(address) if address in self.addresses else []
         if len(found) != 1:
-            raise _Unresolved(address)
+            raise Unresolved(address)
         values = {**self.addresses[address], **found[0].attributes, "id": found[0].id}
+        if attribute == "arn_suffix":
+            return re.split(r"loadbalancer/|:(?=targetgroup/)", values["arn"])[1]
         if attribute not in values:
-            raise _Unresolved(f"{address}.{attribute}")
-        return str(self._resolved(values[attribute]))
+            raise Unresolved(f"{address}.{attribute}")
+        return str(self.filled(values[attribute]))
+
+    def _of_partition(self, attribute: str) -> str:
+        """https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
+        partition = self._session.get_partition_for_region(self._session.region_name)
+        suffix = ["amazonaws", "com", *(["cn"] if partition == "aws-cn" else [])]
+        return {
+            "partition": partition,
+            "dns_suffix": ".".join(suffix),
+            "reverse_dns_prefix": ".".join(reversed(suffix)),
+        }[attribute]
 
     def _ask(self, kind: Kind, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The pages of AWS's answer; none where it says that there is no such thing."""

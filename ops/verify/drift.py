@@ -1,0 +1,180 @@
+"""Whether each setting is still what the stack says: its arguments, held against AWS's answers.
+
+``live.py`` has the table. What AWS moves by itself is no drift: storage that grew, the engine's
+minor version, what the stack tells Terraform to ignore, tags that others add. An argument that
+refers to what isn't there isn't compared, and what other checks tell of is left to them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jmespath
+from botocore.exceptions import ClientError
+
+from lib.errors import TapError
+from ops.checkup import Check, Finding, Subject, failed, passed, refused
+from ops.stacks import Resource
+from ops.verify.deployed import DEPLOY, Deployed
+from ops.verify.live import ANSWERS, DEFAULTS, TOLD_ELSEWHERE, Answer
+from ops.verify.parts import DATABASE_VARIABLES
+
+SHOWN = 100  # characters of a value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One that was compared, both sides in ``plain`` form."""
+
+    name: str
+    wanted: Any
+    found: Any
+
+    @property
+    def different(self) -> bool:
+        """Whether it drifted."""
+        return self.wanted != self.found
+
+
+def _drift(subject: Subject) -> Iterator[Finding]:
+    deployed, count = Deployed(subject), 0
+    for resource in subject.stack.resources.values():
+        if resource.type not in ANSWERS:
+            continue
+        try:
+            settings = compared(deployed, resource)
+        except TapError as error:
+            yield failed(error.message, "one", error.hint)
+        except ClientError as error:
+            yield refused(error)
+        else:
+            if settings is None and resource.type not in TOLD_ELSEWHERE:
+                yield failed(f"{resource.path} is gone", resource.type, DEPLOY)
+            count += len(settings or ())
+            if drifted := [setting for setting in settings or () if setting.different]:
+                found, wanted = zip(*map(_told_apart, drifted), strict=True)
+                yield failed(f"{resource.path}: {'; '.join(found)}", "; ".join(wanted), DEPLOY)
+    yield passed(f"{count} settings compared")
+
+
+def compared(deployed: Deployed, resource: Resource) -> list[Setting] | None:
+    """Each setting of a resource that can be compared; None where the resource is gone."""
+    thing = deployed.find(resource.address)
+    if thing is None:
+        return None
+    values = _values(deployed, resource)
+    live = {**thing.attributes, "id": thing.id}
+
+    def argument(name: str) -> Any:
+        return live[name] if name in live else deployed.argument(resource.address, name)
+
+    ignored = (resource.get("lifecycle") or {}).get("ignore_changes", ())
+    settings = []
+    for answer in ANSWERS[resource.type]:
+        told = _told(deployed, answer, argument)
+        for name, expression in answer.settings.items():
+            wanted = jmespath.search(name, values)
+            if wanted is None or name in ignored:
+                continue
+            try:
+                wanted = plain(deployed.filled(wanted))
+            except LookupError:
+                continue
+            found = plain(jmespath.search(expression, told))
+            settings.append(_tolerant(Setting(name, wanted, found), values))
+    return settings
+
+
+def _values(deployed: Deployed, resource: Resource) -> Mapping[str, Any]:
+    """A resource's arguments, its tags with all that the provider adds, its container in full."""
+    (provider,) = deployed.stack.document["provider"]["aws"]
+    values = {**DEFAULTS.get(resource.type, {}), **resource.values}
+    values["tags"] = {**provider["default_tags"][0]["tags"], **resource.get("tags", {})}
+    if "container_definitions" in values:
+        (values["container"],) = json.loads(values["container_definitions"])
+    return values
+
+
+def _told(deployed: Deployed, answer: Answer, argument: Any) -> Any:
+    """The part of AWS's answer that tells, over all its pages."""
+    parts = [part for part in deployed.answers(answer.kind, argument) if part is not None]
+    if parts and isinstance(parts[0], list):
+        return [entry for part in parts for entry in part]
+    return parts[0] if parts else None
+
+
+def plain(value: Any) -> Any:
+    """A value in one form, whoever wrote it: Terraform, in its way, or one of AWS's services.
+
+    Numbers and booleans as text, JSON as what it holds, tags and their like as a dictionary, any
+    other list in order, and a list of one as that one.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value) if value == int(value) else value)
+    if isinstance(value, str) and value.startswith("{"):
+        return plain(json.loads(value))
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()} or None
+    if isinstance(value, list):
+        pairs = [_pair(each) for each in value if isinstance(each, Mapping)]
+        if pairs and all(pairs):
+            return {key: plain(each) for key, each in filter(None, pairs)}
+        entries = sorted(filter(None, map(plain, value)), key=_in_order)
+        return entries[0] if len(entries) == 1 else entries or None
+    return value
+
+
+def _in_order(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _pair(entry: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """A tag or its like, whose key and value each service calls by other names."""
+    lower = {key.lower().removeprefix("tag"): value for key, value in entry.items()}
+    return (lower["key"], lower["value"]) if lower.keys() == {"key", "value"} else None
+
+
+def _tolerant(setting: Setting, values: Mapping[str, Any]) -> Setting:
+    """Without what may differ."""
+    name, wanted, found = setting.name, setting.wanted, setting.found
+    if name == "tags":
+        found = {key: value for key, value in (found or {}).items() if key in wanted}
+    elif name.startswith("container.environment"):
+        wanted, found = (
+            {key: told for key, told in (side or {}).items() if key not in DATABASE_VARIABLES}
+            for side in (wanted, found)
+        )
+    elif (name == "engine_version" and str(found).startswith(f"{wanted}.")) or (
+        name == "allocated_storage"
+        and values.get("max_allocated_storage")
+        and int(found or 0) >= int(wanted)
+    ):
+        found = wanted
+    return Setting(name, wanted, found)
+
+
+def _told_apart(setting: Setting) -> tuple[str, str]:
+    """What AWS has, and what is wanted, where they differ."""
+    wanted, found = setting.wanted, setting.found
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        keys = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
+        wanted, found = ({key: side.get(key) for key in keys} for side in (wanted, found))
+    name = setting.name.partition("[")[0]
+    return f"{name} {_shown(found)}", f"{name} {_shown(wanted)}"
+
+
+def _shown(value: Any) -> str:
+    """A value for a person."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    elif isinstance(value, list):
+        text = ", ".join(map(_shown, value))
+    else:
+        text = "none" if value is None else str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+CHECKS = (Check("drift", _drift),)
