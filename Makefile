@@ -147,6 +147,12 @@ docs: setup ## Write anew what the documents have from the environments: costs, 
 diagram: setup ## Draw each environment anew: look at the pictures before you commit them
 	@$(RUN) ops diagram
 
+.PHONY: report
+report: export ENVIRONMENT ?= all
+report: export ENVIRONMENT_SUFFIX ?= demo
+report: setup ## Write a page of each of ENVIRONMENT (all) to report/: parts, costs, open paths, waivers
+	@$(RUN) ops report $(OPTIONS)
+
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
 	@$(RUN) bench
@@ -157,4 +163,4 @@ way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL
 
 .PHONY: clean
 clean: ## Remove what the commands made, but for local Terraform state
-	@rm -rf .venv .tools node_modules cdktf.out hcl.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis
+	@rm -rf .venv .tools node_modules cdktf.out hcl.out report bench/.work .pytest_cache .ruff_cache .coverage .hypothesis

@@ -17,6 +17,7 @@ from ops import (
     policy,
     preflight,
     recover,
+    report,
     sandbox,
     verify,
 )
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
         *(cost, deploy, diagram, fields, guard, hcl, parity),
-        *(plan, policy, preflight, recover, sandbox, state, verify),
+        *(plan, policy, preflight, recover, report, sandbox, state, verify),
     ):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)

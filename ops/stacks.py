@@ -20,6 +20,7 @@ from lib.errors import TapError
 from ops.cdktf_cli import ROOT, run_app
 
 SUFFIX = "x1"
+ASKED = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": SUFFIX}  # where the process is told nothing
 DAY = date(2000, 1, 1)  # synthesis takes it for warnings alone
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.")
 
@@ -89,8 +90,7 @@ def synthesize(environ: Mapping[str, str], root: Path = ROOT) -> list[Stack]:
     """The stacks that ``tap.py`` below ``root`` makes of the environments asked for, all without
     ENVIRONMENT, in the order of the config. Written to a folder that is gone afterwards.
     """
-    asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": SUFFIX}
-    asked |= {name: value for name, value in environ.items() if value}
+    asked = ASKED | {name: value for name, value in environ.items() if value}
     with tempfile.TemporaryDirectory() as outdir:
         run_app(asked, Path(outdir), root)
         manifest = json.loads(Path(outdir, "manifest.json").read_text(encoding="utf-8"))
