@@ -136,7 +136,7 @@ snapshots: setup ## Write the snapshots anew: read the difference before you com
 	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
 
 .PHONY: fields
-fields: setup ## Write anew what changing each field of the config does (minutes)
+fields: setup ## Record anew what changing each field of the config does (minutes); then make docs
 	@TAP_WRITE_FIELDS=1 $(RUN) pytest tests/e2e/test_deployed.py -k changing_each_field
 
 .PHONY: plans
@@ -144,12 +144,18 @@ plans: setup ## Write anew the plans that the guard is tested with (minutes)
 	@TAP_WRITE_PLANS=1 $(RUN) pytest tests/e2e/test_deployed.py -k recorded_plans
 
 .PHONY: docs
-docs: setup ## Write anew what the documents have from the environments: costs, parity
+docs: setup ## Write anew what the documents have from the environments: costs, parity, fields
 	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
 
 .PHONY: diagram
 diagram: setup ## Draw each environment anew: look at the pictures before you commit them
 	@$(RUN) ops diagram
+
+.PHONY: report
+report: export ENVIRONMENT ?= all
+report: export ENVIRONMENT_SUFFIX ?= demo
+report: setup ## Write a page of each of ENVIRONMENT (all) to report/: parts, costs, open paths, waivers
+	@$(RUN) ops report $(OPTIONS)
 
 .PHONY: bench
 bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
@@ -161,4 +167,4 @@ way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL
 
 .PHONY: clean
 clean: ## Remove what the commands made, but for local Terraform state
-	@rm -rf .venv .tools node_modules cdktf.out hcl.out bench/.work .pytest_cache .ruff_cache .coverage .hypothesis
+	@rm -rf .venv .tools node_modules cdktf.out hcl.out report bench/.work .pytest_cache .ruff_cache .coverage .hypothesis

@@ -9,6 +9,7 @@ from ops import (
     cost,
     deploy,
     diagram,
+    fields,
     guard,
     hcl,
     parity,
@@ -16,6 +17,7 @@ from ops import (
     policy,
     preflight,
     recover,
+    report,
     sandbox,
     verify,
 )
@@ -27,8 +29,8 @@ def commands_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
-        *(cost, deploy, diagram, guard, hcl, parity),
-        *(plan, policy, preflight, recover, sandbox, state, verify),
+        *(cost, deploy, diagram, fields, guard, hcl, parity),
+        *(plan, policy, preflight, recover, report, sandbox, state, verify),
     ):
         command.add_parser(commands)
     return parser

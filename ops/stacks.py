@@ -3,17 +3,25 @@
 Everything that tells of an environment without touching it (cost, parity, pictures) reads this.
 """
 
+import io
 import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from lib.config.environment_config import ENVIRONMENTS
+import tap
+from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
+from lib.errors import TapError
 from ops.cdktf_cli import ROOT, run_app
 
+SUFFIX = "x1"
+ASKED = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": SUFFIX}  # where the process is told nothing
+DAY = date(2000, 1, 1)  # synthesis takes it for warnings alone
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.")
 
 
@@ -82,8 +90,7 @@ def synthesize(environ: Mapping[str, str], root: Path = ROOT) -> list[Stack]:
     """The stacks that ``tap.py`` below ``root`` makes of the environments asked for, all without
     ENVIRONMENT, in the order of the config. Written to a folder that is gone afterwards.
     """
-    asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": "x1"}
-    asked |= {name: value for name, value in environ.items() if value}
+    asked = ASKED | {name: value for name, value in environ.items() if value}
     with tempfile.TemporaryDirectory() as outdir:
         run_app(asked, Path(outdir), root)
         manifest = json.loads(Path(outdir, "manifest.json").read_text(encoding="utf-8"))
@@ -96,3 +103,19 @@ def synthesize(environ: Mapping[str, str], root: Path = ROOT) -> list[Stack]:
     order = [entry.name for entry in ENVIRONMENTS]
     # Another commit's environment may be none of this one's: those come last.
     return sorted(stacks, key=lambda s: (*order, s.environment).index(s.environment))
+
+
+def synthesized(config: EnvironmentConfig) -> Stack:
+    """The stack that ``tap.py`` makes of a config, in this process."""
+    with tempfile.TemporaryDirectory() as outdir:
+        environ = {
+            "ENVIRONMENT": config.name,
+            "ENVIRONMENT_SUFFIX": SUFFIX,
+            "CDKTF_OUTDIR": outdir,
+        }
+        said = io.StringIO()
+        with redirect_stderr(said):  # warnings of configs that nobody deploys
+            if tap.main(environ, DAY, [config]):
+                raise TapError(f"synthesis failed:\n{said.getvalue().strip()}", hint="see above")
+        (file,) = Path(outdir, "stacks").glob("*/cdk.tf.json")
+        return Stack.read(json.loads(file.read_text(encoding="utf-8")))

@@ -157,8 +157,8 @@ class HealthCheckConfig:
 class AutoscalingConfig:
     """Target tracking on the service's mean CPU and memory use."""
 
-    min_count: int
-    max_count: int
+    min_count: int  # tasks
+    max_count: int  # tasks
     cpu_target_percent: int = 60
     memory_target_percent: int = 75
 
@@ -175,7 +175,7 @@ class ServiceConfig:
 
     cpu_units: int
     memory_mib: int
-    desired_count: int
+    desired_count: int  # tasks
     subnets: SubnetTier
     image: str = "public.ecr.aws/docker/library/python:3.13-slim"
     command: tuple[str, ...] | None = (
@@ -183,7 +183,7 @@ class ServiceConfig:
         *("--directory", "/mnt"),
     )
     container_port: int = 8080
-    user: str = "65534"  # nobody
+    user: str = "65534"  # the uid of nobody
     read_only_root: bool = True
     cpu_architecture: CpuArchitecture = CpuArchitecture.X86_64
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -209,7 +209,7 @@ class WafConfig:
     """
 
     block: bool = True
-    requests_per_address: int = 2000  # in five minutes
+    requests_per_address: int = 2000  # requests in five minutes
     log_retention_days: int = 365
 
 
@@ -285,7 +285,7 @@ class AlarmsConfig:
     service_memory_percent: int = 85
     database_cpu_percent: int = 80
     database_free_storage_gib: int = 5
-    database_connections: int = 80
+    database_connections: int = 80  # open at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,8 @@
 
 First each value's type is held against its annotation; then the rules run whose values are
 well-typed, so that no rule has to guard itself and nothing raises, whatever stands in a field.
-A rule is a row in a table: the fields it reads and a small function of their values.
+A rule (``rules.py``) is a row in a table: the fields it reads and a small function of their
+values.
 
 Left out: what only AWS knows (quotas of an account, classes on sale in a region, whether an ARN
 exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limits.py``.
@@ -10,12 +11,12 @@ exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limit
 
 import calendar
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 from lib.config import aws_limits
 from lib.config.environment_config import (
@@ -26,10 +27,24 @@ from lib.config.environment_config import (
     StateLock,
     SubnetTier,
 )
+from lib.config.rules import (
+    Rule,
+    between,
+    each_of,
+    log_retention,
+    matches,
+    one_of,
+    percent,
+    port,
+    production_wants,
+    repeated,
+)
 from lib.config.type_check import Finding, shown, type_findings
+from lib.config.windows import WINDOW_RULES
 from lib.errors import Problem
 
 ENVIRONMENT_NAME_PATTERN = r"[a-z][a-z0-9]{1,9}"
+_NAME = "2-10 of a-z and 0-9, a letter first"
 PRODUCTION_NAME = "prod"
 PRODUCTION_BACKUP_DAYS_MIN = 7
 PRODUCTION_TASKS_MIN = 2  # one can be lost, or replaced, without an outage
@@ -38,15 +53,6 @@ SUPPORT_WARNING_MONTHS = 6
 _SUBNETS = 2 * ZONES
 _SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
 _CONFIG_FILE = "lib/config/environment_config.py"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """``check`` is called with the values at ``reads``; what it finds stands at the first."""
-
-    reads: tuple[str, ...]
-    check: Callable[..., Iterable[Finding]]
-    production_only: bool = False
 
 
 def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
@@ -187,81 +193,13 @@ def _entry(index: int, environment: EnvironmentConfig, taken: Collection[str]) -
     return _Entry(name, environment, tuple(type_findings(environment, EnvironmentConfig)))
 
 
-# --- rules that many fields share ------------------------------------------------------------
-
-
-def _between(path: str, low: int, high: int, unit: str) -> Rule:
-    def check(value: int) -> Iterator[Finding]:
-        if not low <= value <= high:
-            side, limit = ("below the minimum", low) if value < low else ("above the maximum", high)
-            yield Finding(f"{shown(value)} is {side} of {limit} {unit}", f"write {low} to {high}")
-
-    return Rule((path,), check)
-
-
-def _one_of(path: str, allowed: Collection[object], unit: str) -> Rule:
-    def check(value: object) -> Iterator[Finding]:
-        if value not in allowed:
-            yield Finding(f"{shown(value)} is no {unit}", f"choose {', '.join(map(str, allowed))}")
-
-    return Rule((path,), check)
-
-
-def _matches(path: str, pattern: str, what: str, hint: str) -> Rule:
-    def check(value: str | None) -> Iterator[Finding]:
-        if value is not None and not re.fullmatch(pattern, value):
-            yield Finding(f"{shown(value)} is not {what}", hint)
-
-    return Rule((path,), check)
-
-
-def _production_wants(path: str, wanted: bool, why: str) -> Rule:
-    def check(value: bool) -> Iterator[Finding]:
-        if value is not wanted:
-            yield Finding(f"production needs {wanted}: {why}", f"write {wanted}")
-
-    return Rule((path,), check, production_only=True)
-
-
-def _log_retention(path: str) -> Rule:
-    return _one_of(path, aws_limits.LOG_RETENTION_DAYS, "retention of CloudWatch Logs, in days")
-
-
-def _percent(path: str) -> Rule:
-    return _between(path, 1, 100, "percent")
-
-
-def _port(path: str, low: int, high: int) -> Rule:
-    return _between(path, low, high, "for a port")
-
-
-def _each_of(path: str, allowed: Collection[str], what: str) -> Rule:
-    def check(values: tuple[str, ...]) -> Iterator[Finding]:
-        for index, value in enumerate(values):
-            if value not in allowed:
-                message, hint = f"{shown(value)} is no {what}", f"choose {', '.join(allowed)}"
-                yield Finding(message, hint, f"[{index}]")
-        yield from _repeated(values)
-
-    return Rule((path,), check)
-
-
-def _repeated(values: Sequence[str]) -> Iterator[Finding]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            yield Finding(f"{shown(value)} stands there twice", "drop one", f"[{index}]")
-
-
 # --- the environment itself ------------------------------------------------------------------
 
 
 def environment_name_findings(name: str) -> Iterator[Finding]:
     """What is wrong with an environment's name; nothing when it is fine."""
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
-        yield Finding(
-            f"{shown(name)} is not an environment's name",
-            "write 2-10 of a-z and 0-9, a letter first",
-        )
+        yield Finding(f"{shown(name)} is not an environment's name", f"write {_NAME}")
     elif name in aws_limits.RESERVED_FIRST_WORDS:
         refusing = aws_limits.RESERVED_FIRST_WORDS[name]
         yield Finding(f"AWS refuses {refusing} whose name begins with {name}-", "choose another")
@@ -274,6 +212,9 @@ def _prod_is_production(production: bool, name: str) -> Iterator[Finding]:
         yield Finding(f"{name} is not held to the rules of production", "write production=True")
 
 
+_ROLE = "one like arn:aws:iam::123456789012:role/deploy"
+
+
 def _role_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
     if arn is None:
         return
@@ -281,7 +222,7 @@ def _role_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[
     if not match:
         yield Finding(
             f"{shown(arn)} is not the ARN of an IAM role",
-            "write one like arn:aws:iam::123456789012:role/deploy",
+            f"write {_ROLE}",
         )
         return
     yield from _foreign(match, "role", region, account_id)
@@ -305,19 +246,25 @@ def _foreign(
 
 
 _ENVIRONMENT_RULES = (
-    Rule(("name",), environment_name_findings),
-    Rule(("production", "name"), _prod_is_production),
-    _matches("region", aws_limits.REGION_PATTERN, "a region", "write one like us-east-1"),
-    _matches(
+    Rule(
+        ("name",),
+        environment_name_findings,
+        f"{_NAME}; not all, {', '.join(aws_limits.RESERVED_FIRST_WORDS)}",
+    ),
+    Rule(("production", "name"), _prod_is_production, f"True for {PRODUCTION_NAME}"),
+    matches("region", aws_limits.REGION_PATTERN, "a region", "one like us-east-1"),
+    matches(
         "owner",
         aws_limits.TAG_VALUE_PATTERN,
         "the value of a tag",
-        "write 1-256 letters, digits, spaces and _ . : / = + - @",
+        "1-256 letters, digits, spaces and _ . : / = + - @",
     ),
-    _matches(
-        "account_id", aws_limits.ACCOUNT_ID_PATTERN, "an account id", "write its 12 digits as text"
+    matches("account_id", aws_limits.ACCOUNT_ID_PATTERN, "an account id", "its 12 digits as text"),
+    Rule(
+        ("deploy_role_arn", "region", "account_id"),
+        _role_arn,
+        f"{_ROLE}, of the region's partition and of account_id",
     ),
-    Rule(("deploy_role_arn", "region", "account_id"), _role_arn),
 )
 
 
@@ -329,11 +276,15 @@ def _network(cidr: str) -> IPv4Network | None:
     return None if any(_cidr(cidr)) else IPv4Network(cidr)
 
 
+_RANGE = "one like 10.0.0.0/16"
+_PREFIXES = f"a prefix of /{aws_limits.VPC_PREFIX_MIN} to /{_SMALLEST_VPC_PREFIX}"
+
+
 def _cidr(cidr: str) -> Iterator[Finding]:
     try:
         interface = IPv4Interface(cidr)
     except ValueError:
-        yield Finding(f"{shown(cidr)} is not an IPv4 range", "write one like 10.0.0.0/16")
+        yield Finding(f"{shown(cidr)} is not an IPv4 range", f"write {_RANGE}")
         return
     canonical = str(interface.network)
     if interface.ip != interface.network.network_address:
@@ -347,7 +298,7 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
     if vpc is None:
         return
     largest, smallest = aws_limits.VPC_PREFIX_MIN, aws_limits.VPC_PREFIX_MAX
-    hint = f"use a prefix of /{largest} to /{_SMALLEST_VPC_PREFIX}"
+    hint = f"use {_PREFIXES}"
     if not largest <= vpc.prefixlen <= smallest:
         yield Finding(f"/{vpc.prefixlen} is outside the /{largest} to /{smallest} of a VPC", hint)
     elif vpc.prefixlen > _SMALLEST_VPC_PREFIX:
@@ -365,18 +316,21 @@ def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding(
                 f"{shown(letter)} is not a zone's letter", "write a for us-east-1a", f"[{index}]"
             )
-    yield from _repeated(zones)
+    yield from repeated(zones)
 
 
 _NETWORK_RULES = (
-    Rule(("network.cidr",), _cidr),
-    Rule(("network.cidr",), _vpc_size),
-    Rule(("network.zones",), _zones),
-    _log_retention("network.flow_log_retention_days"),
+    Rule(("network.cidr",), _cidr, f"{_RANGE}, no other environment's"),
+    Rule(("network.cidr",), _vpc_size, _PREFIXES),
+    Rule(("network.zones",), _zones, f"{ZONES} letters, none twice"),
+    log_retention("network.flow_log_retention_days"),
 )
 
 
 # --- database --------------------------------------------------------------------------------
+
+
+_MAJORS = ", ".join(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT)
 
 
 def _engine_version(version: str) -> Iterator[Finding]:
@@ -384,7 +338,7 @@ def _engine_version(version: str) -> Iterator[Finding]:
     if version in majors:
         return
     major = version.partition(".")[0]
-    hint = f"choose {', '.join(majors)}"
+    hint = f"choose {_MAJORS}"
     if major in majors:
         hint = f"write {major}: AWS chooses and patches the minor version"
     yield Finding(f"{shown(version)} is not a major version of PostgreSQL that TAP knows", hint)
@@ -392,8 +346,8 @@ def _engine_version(version: str) -> Iterator[Finding]:
 
 def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
     low, high = aws_limits.RDS_STORAGE_MIN_GIB, aws_limits.RDS_STORAGE_MAX_GIB
-    percent = 100 + aws_limits.RDS_AUTOSCALING_HEADROOM_PERCENT
-    least = -(-allocated * percent // 100)
+    of_allocated = 100 + aws_limits.RDS_AUTOSCALING_HEADROOM_PERCENT
+    least = -(-allocated * of_allocated // 100)
     if maximum > high:
         yield Finding(
             f"{shown(maximum)} is above the maximum of {high} GiB", f"write {high} at most"
@@ -404,16 +358,19 @@ def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
             f" storage_gib {allocated}",
             f"write {least} to {high}"
             if least <= high
-            else f"lower storage_gib to {high * 100 // percent} at most",
+            else f"lower storage_gib to {high * 100 // of_allocated} at most",
         )
+
+
+_USERNAME = "1-16 letters, digits and _, a letter first"
+_DATABASE_NAME = "1-63 letters, digits and _, a letter first"
+_UNRESERVED = "no word that PostgreSQL or RDS keeps for itself"
 
 
 def _username(name: str) -> Iterator[Finding]:
     lower = name.lower()
     if not re.fullmatch(aws_limits.RDS_USERNAME_PATTERN, name):
-        yield Finding(
-            f"{shown(name)} is not a user name", "write 1-16 letters, digits and _, a letter first"
-        )
+        yield Finding(f"{shown(name)} is not a user name", f"write {_USERNAME}")
     elif (
         lower in aws_limits.RDS_RESERVED_USERNAMES | aws_limits.POSTGRES_RESERVED_WORDS
         or lower.startswith(aws_limits.POSTGRES_RESERVED_ROLE_PREFIX)
@@ -425,7 +382,7 @@ def _database_name(name: str) -> Iterator[Finding]:
     if not re.fullmatch(aws_limits.RDS_DATABASE_NAME_PATTERN, name):
         yield Finding(
             f"{shown(name)} is not a database's name",
-            "write 1-63 letters, digits and _, a letter first",
+            f"write {_DATABASE_NAME}",
         )
     elif (
         name.lower() in aws_limits.RDS_RESERVED_DATABASE_NAMES | aws_limits.POSTGRES_RESERVED_WORDS
@@ -433,129 +390,66 @@ def _database_name(name: str) -> Iterator[Finding]:
         yield Finding(f"{shown(name)} is reserved", "choose another, such as app")
 
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY_MINUTES = 24 * 60
-_WEEK_MINUTES = len(_DAYS) * _DAY_MINUTES
-_TIME = r"([01][0-9]|2[0-3]):([0-5][0-9])"
-_DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
-
-
-class _Window(NamedTuple):
-    start: int  # minutes from midnight, or from Monday's midnight
-    minutes: int  # how long
-
-
-def _backup_window(text: str) -> _Window | Finding:
-    match = re.fullmatch(f"{_TIME}-{_TIME}", text)
-    if not match:
-        return Finding(f"{shown(text)} is not a window", "write hh:mm-hh:mm, in UTC")
-    start, end = (int(hour) * 60 + int(minute) for hour, minute in _halves(match))
-    return _window(text, start, (end - start) % _DAY_MINUTES, longest=_DAY_MINUTES)
-
-
-def _maintenance_window(text: str) -> _Window | Finding:
-    match = re.fullmatch(f"{_DAY_TIME}-{_DAY_TIME}", text)
-    if not match:
-        return Finding(f"{shown(text)} is not a window", "write ddd:hh:mm-ddd:hh:mm, in UTC")
-    start, end = (
-        _DAYS.index(day) * _DAY_MINUTES + int(hour) * 60 + int(minute)
-        for day, hour, minute in _halves(match)
-    )
-    longest = aws_limits.RDS_MAINTENANCE_WINDOW_MAX_MINUTES
-    return _window(text, start, (end - start) % _WEEK_MINUTES, longest=longest)
-
-
-def _halves(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    groups = match.groups()
-    return groups[: len(groups) // 2], groups[len(groups) // 2 :]
-
-
-def _window(text: str, start: int, minutes: int, *, longest: int) -> _Window | Finding:
-    shortest = aws_limits.RDS_WINDOW_MIN_MINUTES
-    if shortest <= minutes <= longest:
-        return _Window(start, minutes)
-    return Finding(
-        f"{shown(text)} is {minutes} minutes long",
-        f"make it {shortest} minutes to {longest // 60} hours",
-    )
-
-
-def _window_rule(path: str, parse: Callable[[str], _Window | Finding]) -> Rule:
-    def check(text: str) -> Iterator[Finding]:
-        if isinstance(finding := parse(text), Finding):
-            yield finding
-
-    return Rule((path,), check)
-
-
-def _windows_apart(maintenance_text: str, backup_text: str) -> Iterator[Finding]:
-    maintenance, backup = _maintenance_window(maintenance_text), _backup_window(backup_text)
-    if isinstance(maintenance, Finding) or isinstance(backup, Finding):
-        return
-    for day in range(len(_DAYS)):
-        # On a circle two spans meet when either begins within the other.
-        ahead = (day * _DAY_MINUTES + backup.start - maintenance.start) % _WEEK_MINUTES
-        if ahead < maintenance.minutes or -ahead % _WEEK_MINUTES < backup.minutes:
-            yield Finding(
-                f"{maintenance_text} overlaps the backup_window {backup_text}", "move one of them"
-            )
-            return
+_PRODUCTION_BACKUPS = f"{PRODUCTION_BACKUP_DAYS_MIN} to {aws_limits.RDS_BACKUP_DAYS_MAX}"
 
 
 def _production_backups(days: int) -> Iterator[Finding]:
     if days < PRODUCTION_BACKUP_DAYS_MIN:
         yield Finding(
             f"production needs {PRODUCTION_BACKUP_DAYS_MIN} days of backups, not {shown(days)}",
-            f"write {PRODUCTION_BACKUP_DAYS_MIN} to {aws_limits.RDS_BACKUP_DAYS_MAX}",
+            f"write {_PRODUCTION_BACKUPS}",
         )
 
 
 # Performance Insights has no rule: with PostgreSQL every class takes it.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
 _DATABASE_RULES = (
-    Rule(("database.engine_version",), _engine_version),
-    _matches(
+    Rule(("database.engine_version",), _engine_version, _MAJORS),
+    matches(
         "database.instance_class",
         aws_limits.RDS_INSTANCE_CLASS_PATTERN,
         "an instance class",
-        "write db.<family>.<size>, such as db.t3.micro",
+        "db.<family>.<size>, such as db.t3.micro",
     ),
-    _production_wants("database.multi_az", True, "a zone's loss must not stop the database"),
-    _between(
+    production_wants("database.multi_az", True, "a zone's loss must not stop the database"),
+    between(
         "database.backup_days",
         aws_limits.RDS_BACKUP_DAYS_MIN,
         aws_limits.RDS_BACKUP_DAYS_MAX,
         "days",
     ),
-    Rule(("database.backup_days",), _production_backups, production_only=True),
-    _between(
+    Rule(("database.backup_days",), _production_backups, _PRODUCTION_BACKUPS, production_only=True),
+    between(
         "database.storage_gib",
         aws_limits.RDS_STORAGE_MIN_GIB,
         aws_limits.RDS_STORAGE_MAX_GIB,
         "GiB",
     ),
-    Rule(("database.max_storage_gib", "database.storage_gib"), _max_storage),
-    Rule(("database.database_name",), _database_name),
-    Rule(("database.username",), _username),
-    _port("database.port", aws_limits.RDS_PORT_MIN, aws_limits.RDS_PORT_MAX),
-    _window_rule("database.backup_window", _backup_window),
-    _window_rule("database.maintenance_window", _maintenance_window),
-    Rule(("database.maintenance_window", "database.backup_window"), _windows_apart),
-    _one_of(
+    Rule(
+        ("database.max_storage_gib", "database.storage_gib"),
+        _max_storage,
+        f"{aws_limits.RDS_AUTOSCALING_HEADROOM_PERCENT} percent above storage_gib"
+        f" to {aws_limits.RDS_STORAGE_MAX_GIB}",
+    ),
+    Rule(("database.database_name",), _database_name, f"{_DATABASE_NAME}; {_UNRESERVED}"),
+    Rule(("database.username",), _username, f"{_USERNAME}; {_UNRESERVED}"),
+    port("database.port", aws_limits.RDS_PORT_MIN, aws_limits.RDS_PORT_MAX),
+    *WINDOW_RULES,
+    one_of(
         "database.monitoring_interval_seconds",
         aws_limits.RDS_MONITORING_INTERVALS,
         "interval of enhanced monitoring, in seconds",
     ),
-    _each_of("database.log_exports", aws_limits.RDS_POSTGRES_LOG_EXPORTS, "log of PostgreSQL"),
-    _each_of(
+    each_of("database.log_exports", aws_limits.RDS_POSTGRES_LOG_EXPORTS, "log of PostgreSQL"),
+    each_of(
         "database.audited_statements", aws_limits.PGAUDIT_CLASSES, "class of statements of pgAudit"
     ),
-    _log_retention("database.log_retention_days"),
-    _production_wants(
+    log_retention("database.log_retention_days"),
+    production_wants(
         "database.deletion_protection", True, "one wrong plan must not delete the data"
     ),
-    _production_wants("database.final_snapshot", True, "the data must outlive the instance"),
-    _between("database.password_version", 1, aws_limits.INTEGER_MAX, "for a version"),
+    production_wants("database.final_snapshot", True, "the data must outlive the instance"),
+    between("database.password_version", 1, aws_limits.INTEGER_MAX, "for a version"),
 )
 
 
@@ -565,13 +459,15 @@ _DATABASE_RULES = (
 def _fargate_memory(memory: int, cpu: int) -> Iterator[Finding]:
     allowed = aws_limits.FARGATE_MEMORY_MIB.get(cpu)
     if allowed is not None and memory not in allowed:
-        step = allowed[-1] - allowed[-2]
-        choices = ", ".join(map(str, allowed))
-        if len(allowed) > 4:
-            choices = f"{allowed[0]} to {allowed[-1]} in steps of {step}"
         yield Finding(
-            f"Fargate has no {shown(memory)} MiB with {cpu} CPU units", f"choose {choices}"
+            f"Fargate has no {shown(memory)} MiB with {cpu} CPU units", f"choose {_sizes(allowed)}"
         )
+
+
+def _sizes(allowed: Sequence[int]) -> str:
+    if len(allowed) > 4:
+        return f"{allowed[0]} to {allowed[-1]} in steps of {allowed[-1] - allowed[-2]}"
+    return ", ".join(map(str, allowed))
 
 
 def _private_tasks_reach_out(subnets: SubnetTier, nat: NatMode) -> Iterator[Finding]:
@@ -588,6 +484,9 @@ def _production_tasks_private(subnets: SubnetTier) -> Iterator[Finding]:
         yield Finding("production runs no task with a public IP", "write SubnetTier.PRIVATE")
 
 
+_PRODUCTION_TASKS = f"{PRODUCTION_TASKS_MIN} or more"
+
+
 def _production_desired(desired: int, autoscaling: AutoscalingConfig | None) -> Iterator[Finding]:
     if autoscaling is None:
         yield from _production_tasks(desired)
@@ -597,7 +496,7 @@ def _production_tasks(count: int) -> Iterator[Finding]:
     if count < PRODUCTION_TASKS_MIN:
         yield Finding(
             f"production needs {PRODUCTION_TASKS_MIN} tasks, not {shown(count)}",
-            f"write {PRODUCTION_TASKS_MIN} or more",
+            f"write {_PRODUCTION_TASKS}",
         )
 
 
@@ -615,6 +514,8 @@ def _desired_within(desired: int, minimum: int, maximum: int) -> Iterator[Findin
         )
 
 
+_REFERENCE = "registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>"
+_FIXED_IMAGE = "a digest or a tag but latest"
 _IMAGE_HOST = r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?::[0-9]{1,5})?"
 _IMAGE_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
@@ -630,16 +531,14 @@ def image_findings(image: str) -> Iterator[Finding]:
     if not match or len(match["name"]) > aws_limits.IMAGE_REFERENCE_MAX:
         yield Finding(
             f"{shown(image)} is not an image reference",
-            "write registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>",
+            f"write {_REFERENCE}",
         )
 
 
 def _production_image(image: str) -> Iterator[Finding]:
     match = _IMAGE.fullmatch(image)
     if match and not match["digest"] and match["tag"] in (None, "latest"):
-        yield Finding(
-            f"{shown(image)} can be another image tomorrow", "name a digest or a tag but latest"
-        )
+        yield Finding(f"{shown(image)} can be another image tomorrow", f"name {_FIXED_IMAGE}")
 
 
 def _command(command: tuple[str, ...] | None) -> Iterator[Finding]:
@@ -702,6 +601,12 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
             )
 
 
+_CODES = (
+    "200, 200,202 or 200-299, within "
+    f"{aws_limits.MATCHER_CODE_MIN} and {aws_limits.MATCHER_CODE_MAX}"
+)
+
+
 def _matcher(matcher: str) -> Iterator[Finding]:
     low, high = aws_limits.MATCHER_CODE_MIN, aws_limits.MATCHER_CODE_MAX
     codes: list[int] = []
@@ -711,7 +616,7 @@ def _matcher(matcher: str) -> Iterator[Finding]:
     if not codes or falling or not low <= min(codes) <= max(codes) <= high:
         yield Finding(
             f"{shown(matcher)} is not a matcher of HTTP codes",
-            f"write 200, 200,202 or 200-299, within {low} and {high}",
+            f"write {_CODES}",
         )
 
 
@@ -724,7 +629,7 @@ def _timeout_below_interval(timeout: int, interval: int) -> Iterator[Finding]:
 
 
 def _thresholds(name: str) -> Rule:
-    return _between(
+    return between(
         f"service.health_check.{name}",
         aws_limits.HEALTH_CHECK_THRESHOLD_MIN,
         aws_limits.HEALTH_CHECK_THRESHOLD_MAX,
@@ -733,15 +638,25 @@ def _thresholds(name: str) -> Rule:
 
 
 def _tasks(path: str, low: int) -> Rule:
-    return _between(path, low, aws_limits.TASKS_PER_SERVICE_MAX, "tasks")
+    return between(path, low, aws_limits.TASKS_PER_SERVICE_MAX, "tasks")
 
 
 _SERVICE_RULES = (
-    _one_of("service.cpu_units", tuple(aws_limits.FARGATE_MEMORY_MIB), "size of Fargate's CPU"),
-    Rule(("service.memory_mib", "service.cpu_units"), _fargate_memory),
+    one_of("service.cpu_units", tuple(aws_limits.FARGATE_MEMORY_MIB), "size of Fargate's CPU"),
+    Rule(
+        ("service.memory_mib", "service.cpu_units"),
+        _fargate_memory,
+        "; ".join(
+            f"with {cpu} CPU units {_sizes(allowed)}"
+            for cpu, allowed in aws_limits.FARGATE_MEMORY_MIB.items()
+        ),
+    ),
     _tasks("service.desired_count", 0),
     Rule(
-        ("service.desired_count", "service.autoscaling"), _production_desired, production_only=True
+        ("service.desired_count", "service.autoscaling"),
+        _production_desired,
+        f"{_PRODUCTION_TASKS}, without autoscaling",
+        production_only=True,
     ),
     Rule(
         (
@@ -750,35 +665,45 @@ _SERVICE_RULES = (
             "service.autoscaling.max_count",
         ),
         _desired_within,
+        "within autoscaling's least and most, where it is on",
     ),
-    Rule(("service.subnets", "network.nat"), _private_tasks_reach_out),
-    Rule(("service.subnets",), _production_tasks_private, production_only=True),
-    Rule(("service.image",), image_findings),
-    Rule(("service.image",), _production_image, production_only=True),
-    Rule(("service.command",), _command),
-    _port("service.container_port", aws_limits.PORT_MIN, aws_limits.PORT_MAX),
-    _matches(
+    Rule(
+        ("service.subnets", "network.nat"),
+        _private_tasks_reach_out,
+        "PRIVATE with network.nat only",
+    ),
+    Rule(("service.subnets",), _production_tasks_private, "PRIVATE", production_only=True),
+    Rule(("service.image",), image_findings, _REFERENCE),
+    Rule(("service.image",), _production_image, _FIXED_IMAGE, production_only=True),
+    Rule(("service.command",), _command, "None, or one word or more"),
+    port("service.container_port", aws_limits.PORT_MIN, aws_limits.PORT_MAX),
+    matches(
         "service.user",
         r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?",
         "a user",
-        "write user, uid, user:group or uid:gid",
+        "user, uid, user:group or uid:gid",
     ),
-    Rule(("service.user",), _production_user, production_only=True),
-    Rule(("service.environment",), _environment_variables),
-    _matches(
+    Rule(("service.user",), _production_user, "not root", production_only=True),
+    Rule(
+        ("service.environment",),
+        _environment_variables,
+        "names of letters, digits and _, no digit first; no secret, and none of"
+        f" {', '.join(sorted(TASK_VARIABLES))}",
+    ),
+    matches(
         "service.health_check.path",
         # RFC 3986 has no braces: no Terraform template hides in here, nor in an address below.
         rf"/[A-Za-z0-9/._~!$&'()*+,;=:@%?-]{{0,{aws_limits.HEALTH_CHECK_PATH_MAX - 1}}}",
         "a path",
-        "write one like /health",
+        "one like /health",
     ),
-    _between(
+    between(
         "service.health_check.interval_seconds",
         aws_limits.HEALTH_CHECK_INTERVAL_MIN,
         aws_limits.HEALTH_CHECK_INTERVAL_MAX,
         "seconds",
     ),
-    _between(
+    between(
         "service.health_check.timeout_seconds",
         aws_limits.HEALTH_CHECK_TIMEOUT_MIN,
         aws_limits.HEALTH_CHECK_TIMEOUT_MAX,
@@ -787,23 +712,36 @@ _SERVICE_RULES = (
     Rule(
         ("service.health_check.timeout_seconds", "service.health_check.interval_seconds"),
         _timeout_below_interval,
+        "below interval_seconds",
     ),
     _thresholds("healthy_threshold"),
     _thresholds("unhealthy_threshold"),
-    Rule(("service.health_check.matcher",), _matcher),
-    _between("service.health_check_grace_seconds", 0, aws_limits.INTEGER_MAX, "seconds"),
+    Rule(("service.health_check.matcher",), _matcher, _CODES),
+    between("service.health_check_grace_seconds", 0, aws_limits.INTEGER_MAX, "seconds"),
     # From nothing, there is no use to track: the service would stay at nothing.
     _tasks("service.autoscaling.min_count", 1),
-    Rule(("service.autoscaling.min_count",), _production_tasks, production_only=True),
+    Rule(
+        ("service.autoscaling.min_count",),
+        _production_tasks,
+        _PRODUCTION_TASKS,
+        production_only=True,
+    ),
     _tasks("service.autoscaling.max_count", 1),
-    Rule(("service.autoscaling.min_count", "service.autoscaling.max_count"), _autoscaling_order),
-    _percent("service.autoscaling.cpu_target_percent"),
-    _percent("service.autoscaling.memory_target_percent"),
-    _log_retention("service.log_retention_days"),
+    Rule(
+        ("service.autoscaling.min_count", "service.autoscaling.max_count"),
+        _autoscaling_order,
+        "at most max_count",
+    ),
+    percent("service.autoscaling.cpu_target_percent"),
+    percent("service.autoscaling.memory_target_percent"),
+    log_retention("service.log_retention_days"),
 )
 
 
 # --- load balancer ---------------------------------------------------------------------------
+
+
+_CERTIFICATE = "one like arn:aws:acm:us-east-1:123456789012:certificate/<id>"
 
 
 def _certificate_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
@@ -813,7 +751,7 @@ def _certificate_arn(arn: str | None, region: str, account_id: str | None) -> It
     if not match:
         yield Finding(
             f"{shown(arn)} is not the ARN of an ACM certificate",
-            "write one like arn:aws:acm:us-east-1:123456789012:certificate/<id>",
+            f"write {_CERTIFICATE}",
         )
         return
     if match["region"] != region:
@@ -838,43 +776,48 @@ def _allowed_cidrs(cidrs: tuple[str, ...]) -> Iterator[Finding]:
     for index, cidr in enumerate(cidrs):
         for finding in _cidr(cidr):
             yield finding._replace(at=f"[{index}]")
-    yield from _repeated(cidrs)
+    yield from repeated(cidrs)
 
 
 _LOAD_BALANCER_RULES = (
-    Rule(("load_balancer.certificate_arn", "region", "account_id"), _certificate_arn),
-    _matches(
+    Rule(
+        ("load_balancer.certificate_arn", "region", "account_id"),
+        _certificate_arn,
+        f"{_CERTIFICATE}, of the environment's region and account",
+    ),
+    matches(
         "load_balancer.tls_policy",
         aws_limits.TLS_POLICY_PATTERN,
         "a TLS policy",
-        "write one like ELBSecurityPolicy-TLS13-1-2-2021-06",
+        "one like ELBSecurityPolicy-TLS13-1-2-2021-06",
     ),
     Rule(
         ("load_balancer.certificate_arn", "load_balancer.allow_plain_http"),
         _production_https,
+        "one, unless allow_plain_http",
         production_only=True,
     ),
-    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs),
-    _between(
+    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {_RANGE}; one at least"),
+    between(
         "load_balancer.waf.requests_per_address",
         aws_limits.WAF_RATE_LIMIT_MIN,
         aws_limits.WAF_RATE_LIMIT_MAX,
         "requests",
     ),
-    _log_retention("load_balancer.waf.log_retention_days"),
-    _between(
+    log_retention("load_balancer.waf.log_retention_days"),
+    between(
         "load_balancer.idle_timeout_seconds",
         aws_limits.ALB_IDLE_TIMEOUT_MIN,
         aws_limits.ALB_IDLE_TIMEOUT_MAX,
         "seconds",
     ),
-    _between(
+    between(
         "load_balancer.deregistration_delay_seconds",
         aws_limits.DEREGISTRATION_DELAY_MIN,
         aws_limits.DEREGISTRATION_DELAY_MAX,
         "seconds",
     ),
-    _production_wants(
+    production_wants(
         "load_balancer.deletion_protection", True, "its address must survive a wrong plan"
     ),
 )
@@ -883,13 +826,13 @@ _LOAD_BALANCER_RULES = (
 # --- state, encryption, access logs and alarms -----------------------------------------------
 
 _STATE_RULES = (
-    _between("state.noncurrent_version_days", 1, aws_limits.INTEGER_MAX, "days"),
-    _production_wants("state.deletable", False, "without its state nothing can be changed"),
+    between("state.noncurrent_version_days", 1, aws_limits.INTEGER_MAX, "days"),
+    production_wants("state.deletable", False, "without its state nothing can be changed"),
 )
 
 
 _ENCRYPTION_RULES = (
-    _between(
+    between(
         "encryption.deletion_days",
         aws_limits.KMS_DELETION_DAYS_MIN,
         aws_limits.KMS_DELETION_DAYS_MAX,
@@ -898,8 +841,8 @@ _ENCRYPTION_RULES = (
 )
 
 _ACCESS_LOG_RULES = (
-    _between("access_logs.retention_days", 1, aws_limits.INTEGER_MAX, "days"),
-    _production_wants(
+    between("access_logs.retention_days", 1, aws_limits.INTEGER_MAX, "days"),
+    production_wants(
         "access_logs.deletable", False, "who asked for what is looked at after an incident"
     ),
 )
@@ -913,7 +856,7 @@ def _emails(emails: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding(
                 f"{shown(email)} is not an email address", "write name@domain", f"[{index}]"
             )
-    yield from _repeated(emails)
+    yield from repeated(emails)
 
 
 def _free_storage_alarm(free: int, storage: int) -> Iterator[Finding]:
@@ -926,14 +869,18 @@ def _free_storage_alarm(free: int, storage: int) -> Iterator[Finding]:
 
 
 _ALARM_RULES = (
-    Rule(("alarms.emails",), _emails),
-    _between("alarms.http_5xx_count", 1, aws_limits.INTEGER_MAX, "answers"),
-    _percent("alarms.service_cpu_percent"),
-    _percent("alarms.service_memory_percent"),
-    _percent("alarms.database_cpu_percent"),
-    _between("alarms.database_free_storage_gib", 1, aws_limits.RDS_STORAGE_MAX_GIB, "GiB"),
-    Rule(("alarms.database_free_storage_gib", "database.storage_gib"), _free_storage_alarm),
-    _between("alarms.database_connections", 1, aws_limits.INTEGER_MAX, "connections"),
+    Rule(("alarms.emails",), _emails, "each name@domain, none twice"),
+    between("alarms.http_5xx_count", 1, aws_limits.INTEGER_MAX, "answers"),
+    percent("alarms.service_cpu_percent"),
+    percent("alarms.service_memory_percent"),
+    percent("alarms.database_cpu_percent"),
+    between("alarms.database_free_storage_gib", 1, aws_limits.RDS_STORAGE_MAX_GIB, "GiB"),
+    Rule(
+        ("alarms.database_free_storage_gib", "database.storage_gib"),
+        _free_storage_alarm,
+        "below database.storage_gib",
+    ),
+    between("alarms.database_connections", 1, aws_limits.INTEGER_MAX, "connections"),
 )
 
 

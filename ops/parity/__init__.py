@@ -8,17 +8,11 @@ that no line explains is a fault: one code base and one record of sizes is what 
 
 import argparse
 import dataclasses
-import io
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import Any
 
-import tap
 from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
 from lib.config.validation import validate
 from lib.errors import ConfigError, TapError
@@ -33,11 +27,9 @@ from ops.parity.difference import (
 )
 from ops.parity.lines import FILE, Lines
 from ops.parity.walk import Field, steps
-from ops.stacks import ROOT
+from ops.stacks import ROOT, synthesized
 
 NEUTRAL = ("parity", "another", "third")  # names that an environment may have, and few do
-SUFFIX = "x1"
-DAY = date(2000, 1, 1)  # synthesis takes it for warnings alone
 Synthesis = Callable[[EnvironmentConfig], Leaves]
 
 
@@ -92,18 +84,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
 
 def synthesize(config: EnvironmentConfig) -> Leaves:
     """What ``tap.py`` writes of a config."""
-    with tempfile.TemporaryDirectory() as outdir:
-        environ = {
-            "ENVIRONMENT": config.name,
-            "ENVIRONMENT_SUFFIX": SUFFIX,
-            "CDKTF_OUTDIR": outdir,
-        }
-        said = io.StringIO()
-        with redirect_stderr(said):  # warnings of configs on the way, which nobody deploys
-            if tap.main(environ, DAY, [config]):
-                raise TapError(f"synthesis failed:\n{said.getvalue().strip()}", hint="see above")
-        (file,) = Path(outdir, "stacks").glob("*/cdk.tf.json")
-        return leaves(json.loads(file.read_text(encoding="utf-8")))
+    return leaves(synthesized(config).document)
 
 
 def compare(
