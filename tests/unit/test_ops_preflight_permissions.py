@@ -181,7 +181,7 @@ def test_the_policy_allows_all_that_is_needed_and_nothing_else(variants):
 def test_what_changes_anything_is_on_named_resources(variants):
     everywhere = {
         *("ecs:DeregisterTaskDefinition", "ecs:RegisterTaskDefinition", "kms:CreateKey"),
-        *("elasticloadbalancing:SetWebAcl", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"),
+        *("elasticloadbalancing:SetWebAcl", "sns:Unsubscribe"),
         *("logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:PutResourcePolicy"),
     }  # AWS knows no resource for them: tests/policy/test_authorization.py
     for _, found in variants:
