@@ -309,7 +309,7 @@ def result(name, *findings, calls=None):
 
 LINK = (
     "https://console.aws.amazon.com/servicequotas/home/services/elasticloadbalancing/quotas/"
-    "L-53DA6B97?region=us-east-1"
+    "L-53DA6B97"
 )
 
 
@@ -348,7 +348,8 @@ def test_no_line_is_wider_than_a_page_and_nothing_is_lost(subject):
     lines = shown(subject, result("versions.instance_class", long, calls=calls))
     assert max(map(len, lines)) <= WIDTH
     text = "".join(line.strip() for line in lines)
-    assert text.count("x" * 300) == 1 and LINK in text
+    assert text.count("x" * 300) == 1
+    assert any(line.strip() == LINK for line in lines), "a link that is cut cannot be followed"
     assert len(re.findall("word", text)) == 60
     assert all(call in " ".join(lines) for call in calls)
 
