@@ -205,7 +205,7 @@ def _subresources(environ: WSGIEnvironment) -> list[str]:
 
 @cache
 def _s3_words() -> frozenset[str]:
-    model = get_session().get_service_model("s3")
+    model: Any = get_session().get_service_model("s3")
     queries = [model.operation_model(name).http["requestUri"] for name in model.operation_names]
     return frozenset().union(*(parse_qs(uri.partition("?")[2], True) for uri in queries))
 

@@ -13,13 +13,14 @@ from lib.errors import TapError
 from ops.checkup import Check, command
 from ops.preflight import collisions, identity, permissions, policy, quotas, state, versions
 
-CHECKS: tuple[Check, ...] = (
+OF_THE_ACCOUNT: tuple[Check, ...] = (
     *identity.CHECKS,
     *state.CHECKS,
     *collisions.CHECKS,
     *versions.CHECKS,
     *quotas.CHECKS,
 )
+CHECKS = (*OF_THE_ACCOUNT, *permissions.checks())
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,5 +49,5 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
         raise TapError(
             f"{role!r} is no role", hint="write --deploy-role arn:aws:iam::123456789012:role/deploy"
         )
-    checks = (*CHECKS, *permissions.checks(role))
+    checks = (*OF_THE_ACCOUNT, *permissions.checks(role))
     return command.run(options, environ, lambda subject: checks)

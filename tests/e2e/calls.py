@@ -3,6 +3,12 @@
 import json
 from pathlib import Path
 
+from lib.modules.naming import NamingModule
+from ops.preflight.needs import needs_of
+from ops.sandbox import Site
+from ops.stacks import Stack
+from tests.e2e.conftest import SUFFIX
+
 TERRAFORM = "APN/"  # what HashiCorp's programs begin their user agent with
 SERVICES = {"monitoring": "cloudwatch"}  # where the signature's name isn't the permission's
 # Those that take no permission:
@@ -29,6 +35,14 @@ PARTS = {
     "versioning": "BucketVersioning",
     "website": "BucketWebsite",
 }
+
+
+def unallowed(site: Site) -> set[str]:
+    """Of Terraform's calls, what preflight's policy for the site's stack does not allow."""
+    document = json.loads((site.stack_folder / "cdk.tf.json").read_text(encoding="utf-8"))
+    naming = NamingModule(site.name, site.config.region, SUFFIX, site.config.account_id)
+    needs = needs_of(Stack.read(document), site.config, naming, "123456789012")
+    return by_terraform(site.emulator.log) - {need.action for need in needs}
 
 
 def by_terraform(log: Path) -> set[str]:

@@ -19,6 +19,7 @@ import pytest
 from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
 from tests.chaos.deploys import copy
+from tests.e2e import calls
 from tests.e2e.test_deployed import changed_app
 
 NOT_OURS = {".git", ".venv", "node_modules"}  # written before there was a password
@@ -201,3 +202,9 @@ def test_counted_up_it_changes_in_place(deployed, tmp_path):
     assert deployed.seen == set()
     passwords = (deployed.first, deployed.second)
     assert [file for file in deployed.files() if any(holds(file, each) for each in passwords)] == []
+
+
+def test_the_policy_of_preflight_allows_all_that_a_given_password_takes(deployed):
+    site = deployed.copy.site
+    assert "secretsmanager:PutSecretValue" in calls.by_terraform(site.emulator.log)
+    assert not calls.unallowed(site)
