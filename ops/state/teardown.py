@@ -27,10 +27,11 @@ UNPROTECTED = {
     "deletion_protection": False,
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
+    "force_destroy": True,
 }
 TERRAFORMS_OWN = {"lifecycle": {"prevent_destroy": False}}  # nothing that AWS knows of
-# Ignored when it changes, so a database that was adopted, or is to leave one only since it was made,
-# has no name for its last snapshot, and is not deleted without:
+# Ignored when it changes, so a database that was adopted, or is to leave one only since it was
+# made, has no name for its last snapshot, and is not deleted without:
 # https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/rds/instance.go
 LAST_SNAPSHOT = "final_snapshot_identifier"
 

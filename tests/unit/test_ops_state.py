@@ -451,8 +451,15 @@ def test_production_loses_each_of_its_protections(shipped):
         for changes in entries.values():
             assert not changes.pop("lifecycle", {}).get("prevent_destroy")
             assert changes == {name: name == "force_destroy" for name in changes}
-    assert "force_destroy" not in override["aws_s3_bucket"][state_bucket.split(".")[1]]
     assert not unprotected(shipped("dev").document, [])
+
+
+def test_production_s_logs_go_with_it_and_its_state_when_it_is_alone(shipped):
+    stack = shipped("prod")
+    state, logs = stack.at("state/bucket"), stack.at("access_logs/bucket")
+    buckets = unprotected(stack.document, [state.address])["resource"]["aws_s3_bucket"]
+    forced = {f"aws_s3_bucket.{name}": "force_destroy" in each for name, each in buckets.items()}
+    assert forced == {state.address: False, logs.address: True}
 
 
 @pytest.mark.parametrize("name", ["staging", "prod"])
