@@ -1,6 +1,7 @@
 """The database: reachable from the service, and from nowhere else."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from ops.checkup import Check, Finding, Subject, failed, warning
 from ops.verify.deployed import DATABASE, DEPLOY, SERVICE, Deployed, or_passed
@@ -73,7 +74,7 @@ def _access(subject: Subject) -> Iterator[Finding]:
     yield from or_passed(_unmeant(deployed, into), f"{'; '.join(paths)}; nothing else gets in")
 
 
-def _unmeant(deployed: Deployed, into: Set[str]) -> Iterator[Finding]:
+def _unmeant(deployed: Deployed, into: AbstractSet[str]) -> Iterator[Finding]:
     yield from (each.finding for each in differences(deployed) if each.path.target in into)
     ids = {path: id_ for id_, path in group_paths(deployed).items()}
     for has, paths, word, name in (
@@ -89,7 +90,7 @@ def _unmeant(deployed: Deployed, into: Set[str]) -> Iterator[Finding]:
             yield stranger(interface, group)
 
 
-def _groups(deployed: Deployed, ids: Set[str]) -> str:
+def _groups(deployed: Deployed, ids: AbstractSet[str]) -> str:
     """The groups, and what those let in that aren't the stack's."""
     stacks, told = group_paths(deployed), []
     for id_ in sorted(ids):
@@ -123,7 +124,7 @@ def _ways_in(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _list(words: Set[str]) -> str:
+def _list(words: AbstractSet[str]) -> str:
     return ", ".join(sorted(words))
 
 

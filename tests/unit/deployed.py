@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 import pytest
 from moto import mock_aws
+from moto.acm.models import CertBundle
+from moto.backends import get_backend
 
 from lib.modules.naming import NamingModule
 from ops.checkup import Outcome, Subject
@@ -19,7 +21,7 @@ from ops.emulator import patches
 from ops.stacks import Stack
 from ops.verify.deployed import Deployed
 from tests.synthesized import SUFFIX
-from tests.unit.recover.account import MAKERS, Account, Session
+from tests.unit.recover.account import MAKERS, REGION, Account, Session
 
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.([\w.\[\]]+)\}")
 ACCOUNT = "123456789012"
@@ -89,6 +91,15 @@ class Environment(Account):
     def deployed(self):
         """Its things, asked for anew."""
         return Deployed(self.subject)
+
+    def only(self, checks, name):
+        """The one thing that these checks find, by the check of this name."""
+        found = self.found(checks)
+        assert len(found) == 1, found
+        ((check, finding),) = found
+        assert (check, finding.outcome) == (name, Outcome.FAILED)
+        assert finding.needed and finding.fix
+        return finding
 
     def found(self, checks):
         """What these checks find that isn't passed: ``[(check, finding), ...]``."""
@@ -330,11 +341,19 @@ def _listener(account, of, _):
             },
         }
 
+    tls = {}
+    if arn := of("certificate_arn"):
+        certificate = CertBundle.generate_cert("app.example.com", ACCOUNT, REGION)
+        certificate.arn, certificate.status = arn, "ISSUED"
+        held = get_backend("acm")[ACCOUNT][REGION]
+        held._certificates[arn] = certificate  # pylint: disable=protected-access
+        tls = {"Certificates": [{"CertificateArn": arn}], "SslPolicy": of("ssl_policy")}
     (made,) = account.client("elbv2").create_listener(
         LoadBalancerArn=of("load_balancer_arn"),
         Protocol=of("protocol"),
         Port=of("port"),
         DefaultActions=[action(entry) for entry in of("default_action")],
+        **tls,
     )["Listeners"]
     return made["ListenerArn"]
 

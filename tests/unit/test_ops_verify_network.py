@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ops.checkup import Outcome
+from ops.checkup import Subject
 from ops.verify import database, network, open_paths
 from ops.verify.network import CHECKS
 from tests.synthesized import Synthesized
@@ -23,10 +23,7 @@ def _there(shipped):
 
 def only(there, name):
     """The one thing that all checks find, by the check of this name."""
-    ((check, finding),) = there.found(EVERY)
-    assert (check, finding.outcome) == (name, Outcome.FAILED)
-    assert finding.needed and finding.fix
-    return finding
+    return there.only(EVERY, name)
 
 
 def test_a_deployed_environment_passes(stack):
@@ -148,8 +145,7 @@ def test_a_blackhole(there, monkeypatch):
         DestinationCidrBlock="192.168.0.0/16",
         NatGatewayId=there.at["network/nat0"],
     )
-    subject = there.subject
-    client, ask = there.ec2, type(subject).ask
+    ask = Subject.ask
 
     def asked(self, service, operation, key, **arguments):
         answer = ask(self, service, operation, key, **arguments)
@@ -159,8 +155,7 @@ def test_a_blackhole(there, monkeypatch):
                     route["State"] = "blackhole"
         return answer
 
-    assert client
-    monkeypatch.setattr(type(subject), "ask", asked)
+    monkeypatch.setattr(Subject, "ask", asked)
     assert only(there, "network.routes").found.endswith("which is gone (blackhole)")
 
 
