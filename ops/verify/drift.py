@@ -21,6 +21,7 @@ from ops.verify.live import ANSWERS, DEFAULTS, TOLD_ELSEWHERE, Answer
 from ops.verify.parts import DATABASE_VARIABLES
 
 SHOWN = 100  # characters of a value
+META = {"//", "depends_on", "lifecycle"}  # no arguments of the resource's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,25 @@ def _drift(subject: Subject) -> Iterator[Finding]:
         except ClientError as error:
             yield refused(error)
         else:
-            if settings is None and resource.type not in TOLD_ELSEWHERE:
+            if settings is None and _missed(deployed, resource):
                 yield failed(f"{resource.path} is gone", resource.type, DEPLOY)
             count += len(settings or ())
             if drifted := [setting for setting in settings or () if setting.different]:
                 found, wanted = zip(*map(_told_apart, drifted), strict=True)
                 yield failed(f"{resource.path}: {'; '.join(found)}", "; ".join(wanted), DEPLOY)
     yield passed(f"{count} settings compared")
+
+
+def _missed(deployed: Deployed, resource: Resource) -> bool:
+    """Whether it is for this check to tell that a resource is gone: another one doesn't, and all
+    that the resource refers to is there."""
+    if resource.type in TOLD_ELSEWHERE:
+        return False
+    try:
+        deployed.filled({name: resource.values[name] for name in resource.values.keys() - META})
+    except LookupError:
+        return False
+    return True
 
 
 def compared(deployed: Deployed, resource: Resource) -> list[Setting] | None:

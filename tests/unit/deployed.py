@@ -219,7 +219,8 @@ def _group(account, of, address):
 
 def _log_group(account, of, _):
     client = account.client("logs")
-    client.create_log_group(logGroupName=of("name"))
+    key = {"kmsKeyId": of("kms_key_id")} if of("kms_key_id") else {}
+    client.create_log_group(logGroupName=of("name"), **key)
     client.put_retention_policy(logGroupName=of("name"), retentionInDays=of("retention_in_days"))
     return {"id": of("name"), "arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{of('name')}"}
 
@@ -310,7 +311,8 @@ def _balancer(account, of, _):
 
 def _target_group(account, of, _):
     check = of("health_check")
-    (made,) = account.client("elbv2").create_target_group(
+    client = account.client("elbv2")
+    (made,) = client.create_target_group(
         Name=of("name"),
         Protocol=of("protocol"),
         Port=of("port"),
@@ -324,6 +326,8 @@ def _target_group(account, of, _):
         Matcher={"HttpCode": check["matcher"]},
     )["TargetGroups"]
     arn = made["TargetGroupArn"]
+    delay = {"Key": "deregistration_delay.timeout_seconds", "Value": of("deregistration_delay")}
+    client.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
     return {"id": arn, "arn": arn, "arn_suffix": arn.rsplit(":", 1)[1]}
 
 
