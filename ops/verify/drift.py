@@ -123,10 +123,10 @@ def plain(value: Any) -> Any:
     Numbers and booleans as text, JSON as what it holds, tags and their like as a dictionary, any
     other list in order, and a list of one as that one.
     """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(int(value) if value == int(value) else value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
     if isinstance(value, str) and value.startswith("{"):
         return plain(json.loads(value))
     if isinstance(value, Mapping):

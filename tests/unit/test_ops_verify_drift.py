@@ -77,36 +77,30 @@ def test_what_is_as_the_stack_says_does_not_drift(there, path):
     assert drift_at(there, path) == {}
 
 
+DATABASE = ("rds", "databases", "database/instance")
+SERVICE = ("ecs", "services", "service/service")
+
+
 @pytest.mark.parametrize(
-    ("service", "kind", "changes", "path", "drift"),
+    ("record", "changes", "drift"),
     [
+        (DATABASE, {"multi_az": False}, {"multi_az": ("true", "false")}),
+        (DATABASE, {"backup_retention_period": 0}, {"backup_retention_period": ("7", "0")}),
         (
-            *("rds", "databases", {"multi_az": False}, "database/instance"),
-            {"multi_az": ("true", "false")},
-        ),
-        (
-            *("rds", "databases", {"backup_retention_period": 0}, "database/instance"),
-            {"backup_retention_period": ("7", "0")},
-        ),
-        (
-            *("rds", "databases", {"db_instance_class": "db.t3.large"}, "database/instance"),
+            *(DATABASE, {"db_instance_class": "db.t3.large"}),
             {"instance_class": ("db.t3.medium", "db.t3.large")},
         ),
+        (DATABASE, {"engine_version": "15.3"}, {"engine_version": ("14", "15.3")}),
+        (DATABASE, {"engine_version": "141.3"}, {"engine_version": ("14", "141.3")}),
+        (DATABASE, {"allocated_storage": 20}, {"allocated_storage": ("50", "20")}),
         (
-            *("rds", "databases", {"engine_version": "15.3"}, "database/instance"),
-            {"engine_version": ("14", "15.3")},
-        ),
-        (
-            *("rds", "databases", {"allocated_storage": 20}, "database/instance"),
-            {"allocated_storage": ("50", "20")},
-        ),
-        (
-            *("ecs", "services", {"health_check_grace_period_seconds": 0}, "service/service"),
+            *(SERVICE, {"health_check_grace_period_seconds": 0}),
             {"health_check_grace_period_seconds": ("60", "0")},
         ),
     ],
 )
-def test_a_setting_that_was_changed(there, service, kind, changes, path, drift):
+def test_a_setting_that_was_changed(there, record, changes, drift):
+    service, kind, path = record
     before = drift_at(there, path)
     with record_of(service, kind, **changes):
         found = drift_at(there, path)

@@ -72,13 +72,13 @@ def serving(status, *, location=None, delay=0.0, context=None):
             self.end_headers()
             self.wfile.write(b"ok")
 
-        def log_message(self, *_):  # pylint: disable=arguments-differ
+        def log_message(self, format, *args):  # pylint: disable=redefined-builtin
             """Say nothing."""
 
     class Server(http.server.ThreadingHTTPServer):
         """Says nothing of who hangs up on it."""
 
-        def handle_error(self, *_):
+        def handle_error(self, request, client_address):
             """Say nothing."""
 
     server = Server(("127.0.0.1", 0), Handler)
@@ -92,13 +92,20 @@ def serving(status, *, location=None, delay=0.0, context=None):
         server.server_close()
 
 
+def balancer_of(subject):
+    """The load balancer, as AWS tells of it."""
+    found = Deployed(subject).load_balancer
+    assert found
+    return found
+
+
 @pytest.fixture(name="leads")
 def _leads(monkeypatch):
     """Makes the load balancer's name lead to these servers, by the port that is asked for."""
     connect = socket.create_connection
 
     def lead(subject, **ports):
-        name = Deployed(subject).load_balancer["DNSName"]
+        name = balancer_of(subject)["DNSName"]
 
         def create_connection(address, *arguments, **options):
             host, port = address
@@ -125,7 +132,7 @@ def test_a_load_balancer_that_answers_passes(stack, leads):
         (finding,) = found["load_balancer.answers"]
         assert finding.found.startswith("200 in ")
         assert finding.found.endswith(" ms")
-        assert asked == [("/", there.deployed.load_balancer["DNSName"], "tap-verify")]
+        assert asked == [("/", balancer_of(there.subject)["DNSName"], "tap-verify")]
 
 
 def test_a_load_balancer_that_is_gone(shipped):
@@ -203,7 +210,7 @@ def _tls(tmp_path_factory):
     file = tmp_path_factory.mktemp("tls") / "certificate.pem"
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.example.com")])
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -216,7 +223,7 @@ def _tls(tmp_path_factory):
     )
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     file.write_bytes(
-        key.private_bytes(pem, pkcs8, serialization.NoEncryption()) + certificate.public_bytes(pem)
+        key.private_bytes(pem, pkcs8, serialization.NoEncryption()) + signed.public_bytes(pem)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
@@ -311,7 +318,7 @@ def test_a_certificate_that_ends_soon(secure, days, outcome):
 def listeners_of(subject, change):
     """The listeners, the one on each port changed by ``change``; one that is None is gone."""
     client = subject.client("elbv2")
-    arn = Deployed(subject).load_balancer["LoadBalancerArn"]
+    arn = balancer_of(subject)["LoadBalancerArn"]
     found = client.describe_listeners(LoadBalancerArn=arn)["Listeners"]
     told = [each for each in map(change, found) if each]
     return answered(client, "DescribeListeners", {"Listeners": told})
