@@ -47,7 +47,7 @@ def _drift(subject: Subject) -> Iterator[Finding]:
         except TapError as error:
             yield failed(error.message, "one", error.hint)
         except ClientError as error:
-            yield refused(error)
+            yield refused(error, subject)
         else:
             if settings is None and resource.type not in TOLD_ELSEWHERE:
                 yield failed(f"{resource.path} is gone", resource.type, DEPLOY)
