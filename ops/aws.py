@@ -12,15 +12,27 @@ from lib.errors import TapError
 PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10)
 
 
+class Refused(TapError):
+    """AWS does not answer, or does not do as asked; ``__cause__`` is botocore's error."""
+
+
 def session_for(
-    whose: str, region: str, *, purpose: str, role: str | None, accounts: Sequence[str], hint: str
+    whose: str,
+    region: str,
+    *,
+    purpose: str,
+    role: str | None,
+    accounts: Sequence[str],
+    hint: str,
+    caller: boto3.Session | None = None,
 ) -> boto3.Session:
     """A session as the role, and in one of the accounts, in which Terraform works; any will do
-    where none is named. ``purpose`` is for the role session's name, ``hint`` for what AWS refuses.
+    where none is named. ``purpose`` is for the role session's name, ``hint`` for what AWS refuses,
+    ``caller`` for a session to start from other than the default one.
 
     Raises ``TapError`` where the credentials are another account's.
     """
-    session = boto3.Session(region_name=region)
+    session = caller or boto3.Session(region_name=region)
     with told(hint=hint):
         if role:
             given = session.client("sts", config=PATIENCE).assume_role(
@@ -48,6 +60,6 @@ def told(*, hint: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise TapError(f"AWS: {error}", hint=hint) from error
+        raise Refused(f"AWS: {error}", hint=hint) from error
     except BotoCoreError as error:
-        raise TapError(f"AWS: {error}", hint="check the credentials and the network") from error
+        raise Refused(f"AWS: {error}", hint="check the credentials and the network") from error

@@ -22,6 +22,21 @@ from ops.stacks import Stack
 
 SERVER_ERROR = 500
 
+# What IAM calls a service, and a call, where boto3 has another word.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+PREFIXES = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
+ACTIONS = {
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
+
 
 class Outcome(StrEnum):
     """What a finding says, mildest first."""
@@ -62,11 +77,12 @@ def not_shown(reason: str, needed: str, fix: str) -> Finding:
     return Finding(Outcome.NOT_SHOWN, reason, needed, fix)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subject:
     """The environment that is looked at: its config, its stack as it is synthesized, its account.
 
-    ``calls`` counts what AWS was asked, as ``ec2:DescribeVpcs``.
+    ``neighbours`` are those that are asked for together with it. ``calls`` counts what AWS was
+    asked, as ``ec2:DescribeVpcs``.
     """
 
     config: EnvironmentConfig
@@ -74,13 +90,23 @@ class Subject:
     stack: Stack
     environ: Mapping[str, str]
     calls: Counter[str] = field(default_factory=Counter)
+    neighbours: tuple["Subject", ...] = ()
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _caller: boto3.Session | None = None
     _session: boto3.Session | None = None
+    _account_id: str | None = None
 
     @property
     def partition(self) -> str:
         """``aws``, ``aws-cn`` or ``aws-us-gov``."""
         return self.session.get_partition_for_region(self.config.region)
+
+    @property
+    def caller(self) -> boto3.Session:
+        """As whoever runs this."""
+        if self._caller is None:
+            self._caller = self._counted(boto3.Session(region_name=self.config.region))
+        return self._caller
 
     @property
     def session(self) -> boto3.Session:
@@ -93,33 +119,56 @@ class Subject:
                 role=self.config.deploy_role_arn,
                 accounts=(),
                 hint="see the identity checks",
+                caller=self.caller,
             )
+            if self._session is not self.caller:
+                self._counted(self._session)
         return self._session
 
     @property
     def account_id(self) -> str:
-        """The account that is asked."""
-        return self.client("sts").get_caller_identity()["Account"]
+        """The account that is asked; it says so once."""
+        if self._account_id is None:
+            self._account_id = self.client("sts").get_caller_identity()["Account"]
+        return self._account_id
+
+    def together(self, *, everywhere: bool = False) -> list["Subject"]:
+        """Itself, and the neighbours in its account and region: what they add counts together.
+
+        ``everywhere`` has those in other regions too.
+        """
+        near = [
+            each
+            for each in self.neighbours
+            if everywhere or each.config.region == self.config.region
+        ]
+        if not near:
+            return [self]
+        account = self.account_id
+        return [self, *(each for each in near if each.account_named() in (None, account))]
+
+    def account_named(self) -> str | None:
+        """The account of its deploy role, or that the config names; None is whoever's runs this."""
+        role = self.config.deploy_role_arn
+        return role.split(":")[4] if role else self.config.account_id
 
     def client(self, service: str, region: str | None = None) -> Any:
         """boto3's client of a service, whose calls are counted."""
         region = region or self.config.region
         if (service, region) not in self._clients:
-            client = self.session.client(  # type: ignore[call-overload]
+            self._clients[service, region] = self.session.client(  # type: ignore[call-overload]
                 service, region_name=region, config=aws.PATIENCE
             )
-            self.count(client)
-            self._clients[service, region] = client
         return self._clients[service, region]
 
-    def count(self, client: Any) -> None:
-        """Count what this client is asked."""
-        service = client.meta.service_model.service_name
+    def _counted(self, session: boto3.Session) -> boto3.Session:
+        """Count what every client of this session is asked."""
 
         def counted(model: Any, **_rest: Any) -> None:
-            self.calls[f"{service}:{model.name}"] += 1
+            self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
 
-        client.meta.events.register("before-call", counted)
+        session.events.register("before-parameter-build", counted)
+        return session
 
     def ask(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:
         """All of the entries that AWS lists under ``key``, over all pages of the answer."""
@@ -181,17 +230,21 @@ def _findings(check: Check, subject: Subject) -> Iterator[Finding]:
     try:
         yield from check.look(subject)
     except ClientError as error:
-        yield refused(error)
+        yield refused(error, subject)
     except BotoCoreError as error:
-        yield failed(f"AWS: {error}", "an answer", "check the credentials and the network")
+        yield _unreached(error)
     except TapError as error:
-        yield failed(error.message, "an answer", error.hint)
+        cause = error.__cause__ if isinstance(error, aws.Refused) else None
+        if isinstance(cause, ClientError):
+            yield refused(cause, subject)
+        else:
+            yield failed(error.message, "an answer", error.hint)
 
 
 def denied(error: ClientError) -> bool:
     """Whether it is a permission that is missing. Services have many words for it:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
-    code = error.response["Error"]["Code"]
+    code = code_of(error)
     return "AccessDenied" in code or code in {
         *("UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException"),
         *("403", "Forbidden", "NotAuthorized"),
@@ -199,24 +252,47 @@ def denied(error: ClientError) -> bool:
 
 
 def unanswered(error: ClientError) -> bool:
-    """Whether AWS, or what stands for it, has no such call or is out of order."""
-    code, answer = error.response["Error"]["Code"], error.response.get("ResponseMetadata", {})
-    return code in {"NotImplemented", "InvalidAction", "UnknownOperationException"} or (
-        answer.get("HTTPStatusCode", 0) >= SERVER_ERROR
+    """Whether AWS, or what stands for it, has no such call, is out of order or has had enough."""
+    code, answer = code_of(error), error.response.get("ResponseMetadata", {})
+    return (
+        code in {"NotImplemented", "InvalidAction", "UnknownOperationException"}
+        or code in {"RequestLimitExceeded", "SlowDown", "TooManyRequestsException"}
+        or "Throttl" in code
+        or answer.get("HTTPStatusCode", 0) >= SERVER_ERROR
     )
 
 
-def refused(error: ClientError) -> Finding:
-    """What it is that AWS refuses."""
+def code_of(error: ClientError) -> str:
+    """AWS's code for an error."""
+    return error.response["Error"]["Code"]
+
+
+def action_of(call: str) -> str:
+    """The IAM action that a call needs: ``s3:ListBucket`` for ``s3:HeadBucket``."""
+    service, operation = call.split(":")
+    return ACTIONS.get(call) or f"{PREFIXES.get(service, service)}:{operation}"
+
+
+def refused(error: ClientError, subject: Subject) -> Finding:
+    """What AWS did not answer, as a finding."""
     operation = error.operation_name
+    called = [call for call in subject.calls if call.endswith(f":{operation}")]
+    action = action_of(called[-1]) if called else operation
+    message = error.response["Error"].get("Message", "")
     if denied(error):
         return failed(
-            f"{operation} is denied: {error.response['Error'].get('Message', '')}".strip(": "),
-            f"{operation} allowed",
-            "let the role that asks do so",
+            f"{action} is denied: {message}".removesuffix(": "),
+            f"{action} allowed",
+            f"allow {action} to the role that asks",
         )
     if unanswered(error):
         return not_shown(
-            f"{operation} is not answered: {error}", f"an answer to {operation}", "try again"
+            f"{action} is not answered: {message or code_of(error)}",
+            f"an answer to {action}",
+            "try again",
         )
-    return failed(f"AWS: {error}", f"an answer to {operation}", "see what AWS says")
+    return failed(f"AWS: {error}", f"an answer to {action}", "see what AWS says")
+
+
+def _unreached(error: BotoCoreError) -> Finding:
+    return failed(f"AWS: {error}", "an answer", "check the credentials and the network")

@@ -10,18 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lib.config.selection import select
 from lib.modules.naming import NamingModule
 from ops.cdktf_cli import ROOT, run_app
-from ops.checkup import Check, Outcome, Result, Subject, look, worst
+from ops.checkup import Check, Finding, Outcome, Result, Subject, look, worst
 from ops.stacks import Stack
 
 WIDTH = 118  # characters, where there is no terminal
+CHECK_WIDTH = 28
+EXIT_CODE_MAX = 255
 STYLES = {
     Outcome.PASSED: "green",
     Outcome.WARNING: "yellow",
@@ -35,11 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the result as JSON")
     parser.add_argument(
         "--not-shown",
-        type=int,
+        type=_exit_code,
         default=0,
         metavar="CODE",
         help="exit code when nothing failed, but something could not be shown (default: 0)",
     )
+
+
+def _exit_code(text: str) -> int:
+    """An exit code, as argparse wants it checked."""
+    if not text.isdecimal() or int(text) > EXIT_CODE_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not an exit code: write 0 to {EXIT_CODE_MAX}")
+    return int(text)
 
 
 def run(
@@ -75,6 +83,8 @@ def subjects(environ: Mapping[str, str]) -> list[Subject]:
             file = Path(outdir, "stacks", naming.stack_id, "cdk.tf.json")
             stack = Stack.read(json.loads(file.read_text(encoding="utf-8")))
             found.append(Subject(config, naming, stack, environ))
+    for subject in found:
+        subject.neighbours = tuple(each for each in found if each is not subject)
     return found
 
 
@@ -98,21 +108,49 @@ def record(subject: Subject, results: Iterable[Result]) -> dict[str, Any]:
 
 
 def show(subject: Subject, results: Sequence[Result], output: TextIO) -> None:
-    """For a person."""
-    terminal = output.isatty()
-    console = Console(file=output, width=None if terminal else WIDTH, highlight=False)
-    table = Table(
-        "", "check", "found", "needed", "fix", title=subject.stack.id, box=box.SIMPLE_HEAD
-    )
+    """For a person: what was asked, then what was found, the worst last. What several checks found
+    alike stands there once."""
+    console = Console(file=output, width=None if output.isatty() else WIDTH, highlight=False)
+    console.print(Text(f"{subject.stack.id}: what was asked", "bold"))
+    asked = _grid(no_wrap=2)
+    for result in results:
+        calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items()))
+        if result.seconds:  # else it was left out
+            asked.add_row(f"{result.seconds:6.2f} s", result.check, Text(calls or "nothing"))
+    console.print(asked)
+    console.print(Text(f"\n{subject.stack.id}: what was found", "bold"))
+    alike: dict[Finding, dict[str, None]] = {}
     for result in results:
         for finding in result.findings:
-            outcome = Text(finding.outcome, STYLES[finding.outcome])
-            name, *texts = result.check, finding.found, finding.needed, finding.fix
-            table.add_row(outcome, name, *map(Text, texts))
-    console.print(table)
-    for result in results:
-        calls = ", ".join(f"{call} {n}" for call, n in sorted(result.calls.items())) or "none"
-        console.print(Text(f"{result.seconds:6.2f} s  {result.check}: {calls}"))
+            alike.setdefault(finding, {})[result.check] = None
+    found = _grid(no_wrap=1)
+    order = list(Outcome)
+    for finding in sorted(alike, key=lambda each: order.index(each.outcome)):
+        outcome = Text(finding.outcome, STYLES[finding.outcome])
+        found.add_row(outcome, _row(finding, ", ".join(alike[finding])))
+    console.print(found)
     counted = Counter(finding.outcome for result in results for finding in result.findings)
     said = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome)
-    console.print(Text(f"\n{subject.stack.id}: {said}"))
+    seconds = sum(result.seconds for result in results)
+    console.print(Text(f"\n{subject.stack.id}: {said}; {len(results)} checks, {seconds:.1f} s"))
+
+
+def _row(finding: Finding, checks: str) -> RenderableType:
+    if finding.outcome is Outcome.PASSED:
+        line = _grid(no_wrap=0)
+        line.columns[0].width = CHECK_WIDTH
+        line.add_row(checks.replace(", ", "\n"), Text(finding.found))
+        return line
+    said = _grid(no_wrap=1)
+    for field in ("found", "needed", "fix"):
+        said.add_row(Text(field, "dim"), Text(getattr(finding, field)))
+    return Group(Text(checks, "bold"), said)
+
+
+def _grid(*, no_wrap: int) -> Table:
+    """Columns side by side, the first ones never broken; one more for the rest of the line."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(no_wrap or 1):
+        grid.add_column(no_wrap=bool(no_wrap), overflow="fold")
+    grid.add_column(overflow="fold")
+    return grid

@@ -8,9 +8,15 @@ from collections.abc import Mapping
 
 from lib.errors import TapError
 from ops.checkup import Check, command
-from ops.preflight import identity
+from ops.preflight import collisions, identity, quotas, state, versions
 
-CHECKS: tuple[Check, ...] = (*identity.CHECKS,)
+CHECKS: tuple[Check, ...] = (
+    *identity.CHECKS,
+    *state.CHECKS,
+    *collisions.CHECKS,
+    *versions.CHECKS,
+    *quotas.CHECKS,
+)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

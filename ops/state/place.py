@@ -66,8 +66,15 @@ def _client(session: boto3.Session, service: str) -> Any:
     return session.client(service, config=aws.PATIENCE)  # type: ignore[call-overload]
 
 
-def place_of(config: EnvironmentConfig, suffix: str, output: Path) -> Place:
-    """The place of the stack that is synthesized below ``output``.
+def place_of(
+    config: EnvironmentConfig,
+    suffix: str,
+    output: Path,
+    *,
+    session: boto3.Session | None = None,
+) -> Place:
+    """The place of the stack that is synthesized below ``output``. A ``session`` in its account
+    spares making one.
 
     Raises ``TapError`` where the credentials are another account's.
     """
@@ -80,7 +87,8 @@ def place_of(config: EnvironmentConfig, suffix: str, output: Path) -> Place:
         key=naming.state_key,
         table=naming.lock_table,
         lock=config.state.lock,
-        session=aws.session_for(
+        session=session
+        or aws.session_for(
             config.name,
             config.region,
             purpose="state",

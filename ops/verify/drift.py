@@ -48,7 +48,7 @@ def _drift(subject: Subject) -> Iterator[Finding]:
         except TapError as error:
             yield failed(error.message, "one", error.hint)
         except ClientError as error:
-            yield refused(error)
+            yield refused(error, subject)
         else:
             if settings is None and _missed(deployed, resource):
                 yield failed(f"{resource.path} is gone", resource.type, DEPLOY)

@@ -1,9 +1,26 @@
-"""AWS's answers to calls that moto doesn't have, each call checked against the API's model."""
+"""What AWS says where moto says nothing of it: answers to operations, checked against their model."""
 
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
+
+
+@contextmanager
+def answered(client, operation, answer):
+    """Let ``operation``, such as ``ListTasks``, be answered so; every other goes to moto."""
+    validate_parameters(answer, client.meta.service_model.operation_model(operation).output_shape)
+    event = f"before-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+
+    def reply(**_):
+        return SimpleNamespace(status_code=200, headers={}), answer
+
+    client.meta.events.register_first(event, reply)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, reply)
 
 
 class Answers:
@@ -46,7 +63,7 @@ class Answers:
         return note
 
     def _answer(self, operation):
-        def answer(**_):
+        def answer(model, **_):
             found = self._answers[operation]
             if isinstance(found, list):
                 found = found.pop(0) if len(found) > 1 else found[0]
@@ -54,8 +71,8 @@ class Answers:
                 found = found(self.of(operation)[-1])
             if isinstance(found, BaseException):
                 raise found
-            status = type("Http", (), {"status_code": 200})
-            return status, {"ResponseMetadata": {}, **found}
+            validate_parameters(found, model.output_shape)
+            return SimpleNamespace(status_code=200, headers={}), found
 
         return answer
 
@@ -63,9 +80,3 @@ class Answers:
 def refusal(operation, code, message="no"):
     """An error that AWS answers with."""
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
-
-
-def answered(client, operation, answer):
-    """Let one operation be answered so, as AWS's model says that it can be."""
-    validate_parameters(answer, client.meta.service_model.operation_model(operation).output_shape)
-    return Answers({operation: answer}).on(client)

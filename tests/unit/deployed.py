@@ -6,7 +6,6 @@ What verify reads is made as Terraform makes it; of the rest, that it is there.
 import json
 import os
 import re
-from collections import Counter
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -85,7 +84,9 @@ class Environment(Account):
         config = self.synthesized.config
         naming = NamingModule(config.name, config.region, SUFFIX, config.account_id)
         stack = Stack.read(self.synthesized.document)
-        return Subject(config, naming, stack, {}, Counter(), {}, SESSION)
+        subject = Subject(config, naming, stack, {})
+        subject._session = SESSION  # pylint: disable=protected-access  # whoever runs the tests
+        return subject
 
     @property
     def deployed(self):

@@ -1,0 +1,111 @@
+"""``ops preflight`` as a whole: it reads and nothing else, and what it needs for that is said."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lib.config.environment_config import StateLock
+from ops import preflight
+from ops.checkup import Outcome, action_of, look
+from ops.preflight import registry, state
+from tests.checkups import ACCOUNT, DENIED, MISSING, REGION, account, client, subject_of
+from tests.unit.recover.account import Account
+
+READS = re.compile(r"\w[\w-]*:(?:Get|List|Describe|Head|Simulate|AssumeRole)")
+PAGE = (Path(__file__).parents[2] / "docs" / "preflight.md").read_text(encoding="utf-8")
+MOTO_LACKS = (
+    "iam:SimulateCustomPolicy",
+    "iam:SimulatePrincipalPolicy",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeDBMajorEngineVersions",
+    "service-quotas:GetAWSDefaultServiceQuota",
+)
+CERTIFICATE = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/8f2a"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop:1"
+
+
+@pytest.fixture(name="aws", autouse=True)
+def _aws(monkeypatch, tmp_path):
+    monkeypatch.setattr(state, "OUTPUT", tmp_path / "cdktf.out")
+    monkeypatch.setattr(registry, "platforms", lambda *_: ["linux/amd64"])
+    with account(monkeypatch) as answers:
+        for operation in MOTO_LACKS:
+            answers.give(operation, MISSING)
+        yield answers
+
+
+def everything(shipped):
+    """A stack that has all checks ask all that they can, into an account that has it all."""
+    synthesized = shipped("prod")
+    subject = subject_of(
+        synthesized,
+        account_id=ACCOUNT,
+        deploy_role_arn=ROLE,
+        load_balancer={"certificate_arn": CERTIFICATE},
+        service={"image": IMAGE},
+        state={"lock": StateLock.BOTH},
+    )
+    Account(subject.caller, synthesized.document).fill()
+    subject.naming = subject_of(synthesized).naming  # the buckets are without the account's number
+    client("ecr").create_repository(repositoryName="shop")
+    subject.neighbours = (subject_of(shipped("staging")),)
+    return subject
+
+
+def actions(results):
+    """The IAM actions that were used."""
+    return {action_of(call) for result in results for call in result.calls}
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_an_empty_account_fails_nothing_and_is_only_read(shipped, name):
+    results = list(look(preflight.CHECKS, subject_of(shipped(name))))
+    found = [(r.check, f) for r in results for f in r.findings if f.outcome is Outcome.FAILED]
+    assert not found
+    calls = [call for result in results for call in result.calls]
+    assert calls and all(map(READS.match, calls)), calls
+
+
+def test_a_full_account_is_only_read_too(shipped):
+    calls = {
+        call for result in look(preflight.CHECKS, everything(shipped)) for call in result.calls
+    }
+    assert {"sts:AssumeRole", "acm:DescribeCertificate", "ecr:DescribeImages"} <= calls
+    assert "dynamodb:GetItem" in calls and "s3:GetBucketTagging" in calls
+    assert all(map(READS.match, calls)), calls
+
+
+def test_the_page_has_the_permissions_that_it_needs(shipped):
+    (block,) = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", PAGE, re.DOTALL)
+    (statement,) = json.loads(block)["Statement"]
+    used = actions(look(preflight.CHECKS, everything(shipped)))
+    used |= actions(look(preflight.CHECKS, subject_of(shipped("dev"))))
+    free = {"sts:GetCallerIdentity"}  # AWS asks nobody for a permission
+    assert used - free <= set(statement["Action"])
+    assert all(map(READS.match, statement["Action"])) and statement["Action"] == sorted(
+        statement["Action"]
+    )
+
+
+def test_every_check_is_named_once_and_on_its_page():
+    names = [check.name for check in preflight.CHECKS]
+    assert len(set(names)) == len(names)
+    missing = [name for name in names if f"`{name}`" not in PAGE]
+    assert not missing
+
+
+def test_a_role_that_may_nothing_crashes_nothing(shipped, aws):
+    """Every call but who one is is denied: each check that asks says so."""
+    subject = subject_of(shipped("prod"), load_balancer={"certificate_arn": CERTIFICATE})
+    calls = {call for r in look(preflight.CHECKS, subject) for call in r.calls}
+    for call in calls - {"sts:GetCallerIdentity", "ec2:DescribeRegions"}:
+        aws.give(call, DENIED)
+    for result in look(preflight.CHECKS, subject_of(shipped("prod"))):
+        asked = set(result.calls) - {"sts:GetCallerIdentity", "ec2:DescribeRegions"}
+        if asked:
+            assert result.outcome is Outcome.FAILED, result
+            text = " ".join(finding.found for finding in result.findings)
+            assert any(f"{action_of(call)} is denied" in text for call in asked), result
