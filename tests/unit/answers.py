@@ -1,4 +1,4 @@
-"""What AWS says where moto says nothing of it: answers to operations, checked against their model."""
+"""What AWS says where moto says nothing of it: answers, checked against the operations' models."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
