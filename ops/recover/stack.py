@@ -217,7 +217,7 @@ class Stack:
         return str(self.filled(values[attribute]))
 
     def _of_partition(self, attribute: str) -> str:
-        """https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
+        """Of the partition that the stack is in: in China, domains end otherwise."""
         partition = self._session.get_partition_for_region(self._session.region_name)
         suffix = ["amazonaws", "com", *(["cn"] if partition == "aws-cn" else [])]
         return {

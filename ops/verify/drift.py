@@ -21,6 +21,7 @@ from ops.verify.live import ANSWERS, DEFAULTS, TOLD_ELSEWHERE, Answer
 from ops.verify.parts import DATABASE_VARIABLES
 
 SHOWN = 100  # characters of a value
+META = {"//", "depends_on", "lifecycle"}  # no arguments of the resource's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,25 @@ def _drift(subject: Subject) -> Iterator[Finding]:
         except ClientError as error:
             yield refused(error, subject)
         else:
-            if settings is None and resource.type not in TOLD_ELSEWHERE:
+            if settings is None and _missed(deployed, resource):
                 yield failed(f"{resource.path} is gone", resource.type, DEPLOY)
             count += len(settings or ())
             if drifted := [setting for setting in settings or () if setting.different]:
                 found, wanted = zip(*map(_told_apart, drifted), strict=True)
                 yield failed(f"{resource.path}: {'; '.join(found)}", "; ".join(wanted), DEPLOY)
     yield passed(f"{count} settings compared")
+
+
+def _missed(deployed: Deployed, resource: Resource) -> bool:
+    """Whether it is for this check to tell that a resource is gone: another one doesn't, and all
+    that the resource refers to is there."""
+    if resource.type in TOLD_ELSEWHERE:
+        return False
+    try:
+        deployed.filled({name: resource.values[name] for name in resource.values.keys() - META})
+    except LookupError:
+        return False
+    return True
 
 
 def compared(deployed: Deployed, resource: Resource) -> list[Setting] | None:
@@ -110,10 +123,10 @@ def plain(value: Any) -> Any:
     Numbers and booleans as text, JSON as what it holds, tags and their like as a dictionary, any
     other list in order, and a list of one as that one.
     """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(int(value) if value == int(value) else value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
     if isinstance(value, str) and value.startswith("{"):
         return plain(json.loads(value))
     if isinstance(value, Mapping):

@@ -43,10 +43,11 @@ def _different(deployed: Deployed) -> Iterator[Finding]:
             yield failed(f"nothing listens on {port}", f"the listener on {port}", DEPLOY)
             continue
         found, wanted = _shape(there.pop(port)), _wanted(listener.values)
-        for name in wanted:
-            if found[name] != wanted[name]:
-                said = f"port {port}: {name} {found[name] or 'none'}"
-                yield failed(said, f"{wanted[name] or 'none'}", DEPLOY)
+        for name, needed in wanted.items():
+            if found[name] != needed:
+                yield failed(
+                    f"port {port}: {name} {found[name] or 'none'}", needed or "none", DEPLOY
+                )
     for port in there:
         yield failed(f"it listens on {port}", "no such listener", "delete it")
 

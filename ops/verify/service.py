@@ -33,11 +33,13 @@ def _running(subject: Subject) -> Iterator[Finding]:
 def _problems(deployed: Deployed, service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is wrong, and what is needed."""
     running, desired = service["runningCount"], service["desiredCount"]
-    deployment = next(each for each in service["deployments"] if each["status"] == "PRIMARY")
+    deployment, *older = sorted(
+        service["deployments"], key=lambda each: each["status"] != "PRIMARY"
+    )
     state = deployment["rolloutState"]
-    if state != "COMPLETED" or len(service["deployments"]) > 1:
+    if state != "COMPLETED" or older:
         said = deployment.get("rolloutStateReason", "")
-        count = f"{len(service['deployments'])} deployments, the newest {state}"
+        count = f"{1 + len(older)} deployments, the newest {state}"
         yield f"{count}, {running} of {desired} tasks run: {said}", "one deployment, COMPLETED"
     elif running != desired:
         yield f"{running} of {desired} tasks run", f"{desired}"

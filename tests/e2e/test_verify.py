@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from ops.__main__ import main
-from ops.checkup import Outcome, look
+from ops.checkup import Outcome, Subject, look
 from ops.checkup.command import subjects
 from ops.verify import CHECKS
 from ops.verify.deployed import Deployed
@@ -34,8 +35,8 @@ ANYWHERE = "0.0.0.0/0"
 class There:
     """The deployed environment: boto3's clients, its things by their path, and what is wrong."""
 
-    subject: object
-    session: object
+    subject: Subject
+    session: Any
     clients: dict = field(default_factory=dict)
 
     def __getattr__(self, service):
@@ -85,8 +86,9 @@ def _sandbox():
 def _there(sandbox):
     assert sandbox.cli("deploy") == 0, "\n".join(sandbox.failures())
     site = sandbox.sites[ENVIRONMENT]
-    (subject,) = subjects(sandbox.environ(site) | ASKED)
-    return There(subject, site.emulator.session(site.config.region))
+    found = subjects(sandbox.environ(site) | ASKED)
+    assert len(found) == 1
+    return There(found[0], site.emulator.session(site.config.region))
 
 
 def command(capfd, *words):

@@ -11,6 +11,8 @@ from unittest.mock import patch
 
 import pytest
 from moto import mock_aws
+from moto.acm.models import CertBundle
+from moto.backends import get_backend
 
 from lib.modules.naming import NamingModule
 from ops.checkup import Outcome, Subject
@@ -18,7 +20,7 @@ from ops.emulator import patches
 from ops.stacks import Stack
 from ops.verify.deployed import Deployed
 from tests.synthesized import SUFFIX
-from tests.unit.recover.account import MAKERS, Account, Session
+from tests.unit.recover.account import MAKERS, REGION, Account, Session
 
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.([\w.\[\]]+)\}")
 ACCOUNT = "123456789012"
@@ -218,7 +220,8 @@ def _group(account, of, address):
 
 def _log_group(account, of, _):
     client = account.client("logs")
-    client.create_log_group(logGroupName=of("name"))
+    key = {"kmsKeyId": of("kms_key_id")} if of("kms_key_id") else {}
+    client.create_log_group(logGroupName=of("name"), **key)
     client.put_retention_policy(logGroupName=of("name"), retentionInDays=of("retention_in_days"))
     return {"id": of("name"), "arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{of('name')}"}
 
@@ -309,7 +312,8 @@ def _balancer(account, of, _):
 
 def _target_group(account, of, _):
     check = of("health_check")
-    (made,) = account.client("elbv2").create_target_group(
+    client = account.client("elbv2")
+    (made,) = client.create_target_group(
         Name=of("name"),
         Protocol=of("protocol"),
         Port=of("port"),
@@ -323,6 +327,8 @@ def _target_group(account, of, _):
         Matcher={"HttpCode": check["matcher"]},
     )["TargetGroups"]
     arn = made["TargetGroupArn"]
+    delay = {"Key": "deregistration_delay.timeout_seconds", "Value": of("deregistration_delay")}
+    client.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
     return {"id": arn, "arn": arn, "arn_suffix": arn.rsplit(":", 1)[1]}
 
 
@@ -340,11 +346,19 @@ def _listener(account, of, _):
             },
         }
 
+    tls = {}
+    if arn := of("certificate_arn"):
+        certificate = CertBundle.generate_cert("app.example.com", ACCOUNT, REGION)
+        certificate.arn, certificate.status = arn, "ISSUED"
+        held = get_backend("acm")[ACCOUNT][REGION]
+        held._certificates[arn] = certificate  # pylint: disable=protected-access
+        tls = {"Certificates": [{"CertificateArn": arn}], "SslPolicy": of("ssl_policy")}
     (made,) = account.client("elbv2").create_listener(
         LoadBalancerArn=of("load_balancer_arn"),
         Protocol=of("protocol"),
         Port=of("port"),
         DefaultActions=[action(entry) for entry in of("default_action")],
+        **tls,
     )["Listeners"]
     return made["ListenerArn"]
 

@@ -16,22 +16,41 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from moto.acm.models import CertBundle
 from moto.backends import get_backend
 
+from lib.config.environment_config import HealthCheckConfig
 from ops.checkup import Outcome
 from ops.verify import emulated, load_balancer
-from ops.verify.load_balancer import CHECKS, matches
+from ops.verify.deployed import Deployed
+from ops.verify.load_balancer import matches
+from tests.conftest import BY_NAME, changed
+from tests.synthesized import Synthesized
+from tests.unit.answers import answered
 from tests.unit.deployed import ACCOUNT, environment
 
+listeners, certificate, answers = (check.look for check in load_balancer.CHECKS)
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0123"
 
 
-@pytest.fixture(name="there")
-def _there(shipped):
-    """Staging, deployed: plain HTTP."""
-    with environment(shipped("staging")) as there:
+@pytest.fixture(scope="module", name="there")
+def _there():
+    """Production with a certificate of ACM's, for app.example.com. No test changes anything."""
+    config = changed(BY_NAME["prod"], load_balancer={"certificate_arn": CERTIFICATE})
+    with environment(Synthesized.of(config)) as there:
         yield there
+
+
+@pytest.fixture(name="secure")
+def _secure(there):
+    return there.subject
+
+
+@pytest.fixture(name="plain")
+def _plain(there):
+    """The same, as if it had no certificate; its listeners aren't looked at."""
+    subject = there.subject
+    subject.config = changed(subject.config, load_balancer={"certificate_arn": None})
+    return subject
 
 
 @contextmanager
@@ -53,13 +72,13 @@ def serving(status, *, location=None, delay=0.0, context=None):
             self.end_headers()
             self.wfile.write(b"ok")
 
-        def log_message(self, *_):  # pylint: disable=arguments-differ
+        def log_message(self, format, *args):  # pylint: disable=redefined-builtin
             """Say nothing."""
 
     class Server(http.server.ThreadingHTTPServer):
         """Says nothing of who hangs up on it."""
 
-        def handle_error(self, *_):
+        def handle_error(self, request, client_address):
             """Say nothing."""
 
     server = Server(("127.0.0.1", 0), Handler)
@@ -73,13 +92,20 @@ def serving(status, *, location=None, delay=0.0, context=None):
         server.server_close()
 
 
+def balancer_of(subject):
+    """The load balancer, as AWS tells of it."""
+    found = Deployed(subject).load_balancer
+    assert found
+    return found
+
+
 @pytest.fixture(name="leads")
 def _leads(monkeypatch):
     """Makes the load balancer's name lead to these servers, by the port that is asked for."""
     connect = socket.create_connection
 
-    def lead(there, **ports):
-        name = there.deployed.load_balancer["DNSName"]
+    def lead(subject, **ports):
+        name = balancer_of(subject)["DNSName"]
 
         def create_connection(address, *arguments, **options):
             host, port = address
@@ -91,99 +117,100 @@ def _leads(monkeypatch):
     return lead
 
 
-def only(there):
-    """The one thing that is found."""
-    ((check, finding),) = there.found(CHECKS)
+def only(check, subject):
+    """The one thing that a check finds."""
+    (finding,) = check(subject)
     assert finding.needed and finding.fix
-    return check, finding
-
-
-def said(there):
-    """What each check says where all of them pass."""
-    results = [(check.name, list(check.look(there.subject))) for check in CHECKS]
-    assert {f.outcome for _, findings in results for f in findings} == {Outcome.PASSED}
-    return {name: [finding.found for finding in findings] for name, findings in results}
+    return finding
 
 
 def test_a_load_balancer_that_answers_passes(stack, leads):
     with environment(stack) as there, serving(200) as (asked, port):
-        leads(there, port80=port)
-        found = said(there)
-        assert found["load_balancer.listeners"] == ["active, and listens as configured"]
-        assert found["load_balancer.answers"][0].startswith("200 in ")
-        assert found["load_balancer.answers"][0].endswith(" ms")
-        name = there.deployed.load_balancer["DNSName"]
-        assert asked == [("/", name, "tap-verify")]
+        leads(there.subject, port80=port)
+        found = {check.name: list(check.look(there.subject)) for check in load_balancer.CHECKS}
+        assert {f.outcome for findings in found.values() for f in findings} == {Outcome.PASSED}
+        (finding,) = found["load_balancer.answers"]
+        assert finding.found.startswith("200 in ")
+        assert finding.found.endswith(" ms")
+        assert asked == [("/", balancer_of(there.subject)["DNSName"], "tap-verify")]
 
 
-def test_the_health_check_s_path_is_asked_and_its_matcher_decides(synthesize, leads):
-    check = synthesize("staging").config.service.health_check
-    check = type(check)(path="/ready?x=1", matcher="200-204,301")
-    stack = synthesize("staging", service={"health_check": check})
-    for status, outcome in ((204, Outcome.PASSED), (301, Outcome.PASSED), (205, Outcome.FAILED)):
-        with environment(stack) as there, serving(status) as (asked, port):
-            leads(there, port80=port)
-            (finding,) = CHECKS[2].look(there.subject)
-            assert finding.outcome is outcome
-            assert asked[0][0] == "/ready?x=1"
+def test_a_load_balancer_that_is_gone(shipped):
+    with environment(shipped("dev")) as there:
+        there.client("elbv2").delete_load_balancer(
+            LoadBalancerArn=there.at["load_balancer/load_balancer"]
+        )
+        ((check, finding),) = there.found(load_balancer.CHECKS)
+        assert (check, finding.found) == ("load_balancer.listeners", "no load balancer")
 
 
-def test_an_error_instead_of_an_answer(there, leads):
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(204, Outcome.PASSED), (301, Outcome.PASSED), (205, Outcome.FAILED)]
+)
+def test_the_health_check_s_path_is_asked_and_its_matcher_decides(plain, leads, status, outcome):
+    check = HealthCheckConfig(path="/ready?x=1", matcher="200-204,301")
+    plain.config = changed(plain.config, service={"health_check": check})
+    with serving(status) as (asked, port):
+        leads(plain, port80=port)
+        (finding,) = answers(plain)
+    assert finding.outcome is outcome
+    assert asked[0][0] == "/ready?x=1"
+
+
+def test_an_error_instead_of_an_answer(plain, leads):
     with serving(503) as (_, port):
-        leads(there, port80=port)
-        check, finding = only(there)
-    assert check == "load_balancer.answers"
+        leads(plain, port80=port)
+        finding = only(answers, plain)
     assert finding.outcome is Outcome.FAILED
     assert finding.found.startswith("503 in ")
     assert finding.needed == "200 on /"
 
 
-def test_no_answer_in_time(there, leads, monkeypatch):
+def test_no_answer_in_time(plain, leads, monkeypatch):
     monkeypatch.setattr(load_balancer, "SECONDS", 0.2)
     with serving(200, delay=0.6) as (_, port):
-        leads(there, port80=port)
-        check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.FAILED)
+        leads(plain, port80=port)
+        finding = only(answers, plain)
+    assert finding.outcome is Outcome.FAILED
     assert finding.found.endswith("timed out")
 
 
-def test_nobody_listens(there, leads):
+def test_nobody_listens(plain, leads):
     with serving(200) as (_, port):
         pass
-    leads(there, port80=port)
-    check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.FAILED)
+    leads(plain, port80=port)
+    finding = only(answers, plain)
+    assert finding.outcome is Outcome.FAILED
     assert "refused" in finding.found
 
 
-def test_who_may_not_ask_sees_nothing(synthesize, leads):
-    stack = synthesize("staging", load_balancer={"allowed_cidrs": ("203.0.113.0/24",)})
-    with environment(stack) as there:
-        with serving(200) as (_, port):
-            pass
-        leads(there, port80=port)
-        check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.NOT_SHOWN)
+def test_who_may_not_ask_sees_nothing(plain, leads):
+    plain.config = changed(plain.config, load_balancer={"allowed_cidrs": ("203.0.113.0/24",)})
+    with serving(200) as (_, port):
+        pass
+    leads(plain, port80=port)
+    finding = only(answers, plain)
+    assert finding.outcome is Outcome.NOT_SHOWN
     assert "203.0.113.0/24" in finding.fix
 
 
-def test_an_emulator_shows_no_answer(there, monkeypatch):
+def test_an_emulator_shows_no_answer(plain, monkeypatch):
     monkeypatch.setattr(emulated, "AWS", ("nowhere.example",))
-    check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.NOT_SHOWN)
+    finding = only(answers, plain)
+    assert finding.outcome is Outcome.NOT_SHOWN
     assert "emulator at https://sts" in finding.found
 
 
 # HTTPS
 
 
-@pytest.fixture(name="tls", scope="module")
+@pytest.fixture(scope="module", name="tls")
 def _tls(tmp_path_factory):
-    """A certificate for app.example.com; the server's context, and its file."""
+    """A certificate for app.example.com that nobody knows: a server's context, and its file."""
     file = tmp_path_factory.mktemp("tls") / "certificate.pem"
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.example.com")])
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -194,43 +221,33 @@ def _tls(tmp_path_factory):
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("app.example.com")]), False)
         .sign(key, hashes.SHA256())
     )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
+        key.private_bytes(pem, pkcs8, serialization.NoEncryption()) + signed.public_bytes(pem)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context, file
 
 
-@pytest.fixture(name="secure")
-def _secure(synthesize):
-    """Production with a certificate of ACM's, for app.example.com."""
-    stack = synthesize("prod", load_balancer={"certificate_arn": CERTIFICATE})
-    with environment(stack) as there:
-        certificate = CertBundle.generate_cert("app.example.com", ACCOUNT, "us-east-1")
-        certificate.arn, certificate.status = CERTIFICATE, "ISSUED"
-        held = get_backend("acm")[ACCOUNT]["us-east-1"]
-        held._certificates[CERTIFICATE] = certificate  # pylint: disable=protected-access
-        yield there, certificate
-
-
-def test_https_that_answers_and_http_that_leads_there(secure, tls, leads, monkeypatch):
-    there, _ = secure
+@pytest.fixture(name="trusted")
+def _trusted(tls, monkeypatch):
+    """The certificate is known."""
     context, file = tls
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    return context
+
+
+def test_https_that_answers_and_http_that_leads_there(secure, trusted, leads):
     with (
-        serving(301, location="https://app.example.com:443/") as (_, plain),
-        serving(200, context=context) as (asked, port),
+        serving(301, location="https://app.example.com:443/") as (_, first),
+        serving(200, context=trusted) as (asked, port),
     ):
-        leads(there, port80=plain, port443=port)
-        first, second = said(there)["load_balancer.answers"]
-    assert first.startswith("HTTP: 301 to https://app.example.com:443/ in ")
-    assert second.startswith("200 in ")
+        leads(secure, port80=first, port443=port)
+        redirect, answer = answers(secure)
+    assert {redirect.outcome, answer.outcome} == {Outcome.PASSED}
+    assert redirect.found.startswith("HTTP: 301 to https://app.example.com:443/ in ")
+    assert answer.found.startswith("200 in ")
     assert asked == [("/", "app.example.com", "tap-verify")]
 
 
@@ -238,134 +255,121 @@ def test_https_that_answers_and_http_that_leads_there(secure, tls, leads, monkey
     ("status", "location"),
     [(302, "https://app.example.com/"), (301, "http://app.example.com/"), (200, None)],
 )
-def test_http_that_does_not_lead_to_https(secure, tls, leads, monkeypatch, status, location):
-    there, _ = secure
-    context, file = tls
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+def test_http_that_does_not_lead_to_https(secure, trusted, leads, status, location):
     with (
-        serving(status, location=location) as (_, plain),
-        serving(200, context=context) as (_, port),
+        serving(status, location=location) as (_, first),
+        serving(200, context=trusted) as (_, port),
     ):
-        leads(there, port80=plain, port443=port)
-        check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.FAILED)
-    assert finding.found == f"HTTP: {status} to {location or 'nowhere'}"
+        leads(secure, port80=first, port443=port)
+        redirect, answer = answers(secure)
+    assert redirect.outcome is Outcome.FAILED
+    assert redirect.found == f"HTTP: {status} to {location or 'nowhere'}"
+    assert answer.outcome is Outcome.PASSED
 
 
 def test_a_certificate_that_nobody_trusts(secure, tls, leads):
-    there, _ = secure
     with (
-        serving(308, location="https://app.example.com/") as (_, plain),
+        serving(308, location="https://app.example.com/") as (_, first),
         serving(200, context=tls[0]) as (_, port),
     ):
-        leads(there, port80=plain, port443=port)
-        check, finding = only(there)
-    assert (check, finding.outcome) == ("load_balancer.answers", Outcome.FAILED)
-    assert finding.found == "TLS: self-signed certificate"
+        leads(secure, port80=first, port443=port)
+        redirect, answer = answers(secure)
+    assert redirect.outcome is Outcome.PASSED
+    assert (answer.outcome, answer.found) == (Outcome.FAILED, "TLS: self-signed certificate")
 
 
-def test_a_certificate_for_another_name(secure, tls, leads, monkeypatch):
-    there, certificate = secure
-    certificate.common_name = "*.example.org"
-    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))
+def certificate_of(secure, **changes):
+    """ACM's answer about the certificate, with changes."""
+    client = secure.client("acm")
+    told = client.describe_certificate(CertificateArn=CERTIFICATE)["Certificate"] | changes
+    return answered(client, "DescribeCertificate", {"Certificate": told})
+
+
+def test_a_certificate_for_another_name(secure, trusted, leads):
     with (
-        serving(301, location="https://app.example.com/") as (_, plain),
-        serving(200, context=tls[0]) as (_, port),
+        serving(301, location="https://app.example.com/") as (_, first),
+        serving(200, context=trusted) as (_, port),
+        certificate_of(secure, DomainName="*.example.org"),
     ):
-        leads(there, port80=plain, port443=port)
-        _, finding = only(there)
-    assert "Hostname mismatch" in finding.found
-    assert finding.needed == "a certificate for www.example.org"
-
-
-def certificate_finding(there):
-    """What is said of the certificate."""
-    (finding,) = CHECKS[1].look(there.subject)
-    return finding
+        leads(secure, port80=first, port443=port)
+        _, answer = answers(secure)
+    assert "Hostname mismatch" in answer.found
+    assert answer.needed == "a certificate for www.example.org"
 
 
 def test_a_certificate_that_was_not_issued(secure):
-    there, certificate = secure
-    certificate.status = "EXPIRED"
-    finding = certificate_finding(there)
-    assert (finding.outcome, finding.found) == (Outcome.FAILED, "it is EXPIRED")
+    with certificate_of(secure, Status="FAILED", FailureReason="CAA_ERROR"):
+        finding = only(certificate, secure)
+    assert (finding.outcome, finding.found) == (Outcome.FAILED, "it is FAILED CAA_ERROR")
 
 
-def test_a_certificate_that_ends_soon(secure, monkeypatch):
-    there, _ = secure
-    assert certificate_finding(there).outcome is Outcome.PASSED
-    monkeypatch.setattr(load_balancer, "EXPIRES", timedelta(days=36_500))
-    finding = certificate_finding(there)
-    assert finding.outcome is Outcome.WARNING
-    assert finding.found.startswith("for app.example.com, until ")
+@pytest.mark.parametrize(("days", "outcome"), [(29, Outcome.WARNING), (31, Outcome.PASSED)])
+def test_a_certificate_that_ends_soon(secure, days, outcome):
+    ends = datetime.now(UTC) + timedelta(days=days)
+    with certificate_of(secure, NotAfter=ends):
+        (finding,) = certificate(secure)
+    assert finding.outcome is outcome
+    assert finding.found == f"for app.example.com, until {ends:%Y-%m-%d}"
 
 
 # Listeners
 
 
-def listeners_finding(there):
-    """What is said of the listeners."""
-    (finding,) = CHECKS[0].look(there.subject)
-    assert finding.outcome is Outcome.FAILED
-    return finding
+def listeners_of(subject, change):
+    """The listeners, the one on each port changed by ``change``; one that is None is gone."""
+    client = subject.client("elbv2")
+    arn = balancer_of(subject)["LoadBalancerArn"]
+    found = client.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    told = [each for each in map(change, found) if each]
+    return answered(client, "DescribeListeners", {"Listeners": told})
 
 
-def test_a_load_balancer_that_is_gone(there):
-    there.client("elbv2").delete_load_balancer(
-        LoadBalancerArn=there.at["load_balancer/load_balancer"]
-    )
-    check, finding = only(there)
-    assert (check, finding.found) == ("load_balancer.listeners", "no load balancer")
+FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}]
+REDIRECT = {"Protocol": "HTTPS", "Port": "8443", "StatusCode": "HTTP_302"}
 
 
-def test_a_load_balancer_that_failed(there):
+@pytest.mark.parametrize(
+    ("port", "changes", "found"),
+    [
+        (80, None, "nothing listens on 80"),
+        (443, None, "nothing listens on 443"),
+        (80, {"DefaultActions": FIXED}, "port 80: action fixed-response"),
+        (
+            80,
+            {"DefaultActions": [{"Type": "redirect", "RedirectConfig": REDIRECT}]},
+            "port 80: redirect HTTPS:8443 HTTP_302",
+        ),
+        (443, {"SslPolicy": "ELBSecurityPolicy-2016-08"}, "port 443: TLS policy ELBSecurity"),
+        (443, {"Certificates": [{"CertificateArn": "arn:other"}]}, "443: certificate arn:other"),
+        (443, {"Protocol": "TLS"}, "port 443: protocol TLS"),
+    ],
+)
+def test_a_listener_that_is_not_as_configured(secure, port, changes, found):
+    def change(listener):
+        if listener["Port"] != port:
+            return listener
+        return changes and {**listener, **changes}
+
+    assert not [each for each in listeners(secure) if each.outcome is not Outcome.PASSED]
+    with listeners_of(secure, change):
+        findings = list(listeners(secure))
+    assert {finding.outcome for finding in findings} == {Outcome.FAILED}
+    assert any(found in finding.found for finding in findings)
+
+
+def test_a_listener_too_many(secure):
+    with listeners_of(secure, lambda listener: {**listener, "Port": listener["Port"] + 8000}):
+        found = {finding.found for finding in listeners(secure)}
+    assert found == {
+        *("nothing listens on 80", "nothing listens on 443"),
+        *("it listens on 8080", "it listens on 8443"),
+    }
+
+
+def test_a_load_balancer_that_failed(secure, monkeypatch):
     (balancer,) = get_backend("elbv2")[ACCOUNT]["us-east-1"].load_balancers.values()
-    balancer.state = "failed"
-    assert listeners_finding(there).found == "it is failed"
-
-
-def test_a_listener_that_is_gone(there):
-    there.client("elbv2").delete_listener(ListenerArn=there.at["load_balancer/http"])
-    assert listeners_finding(there).found == "nothing listens on 80"
-
-
-def test_a_listener_too_many(there):
-    there.client("elbv2").create_listener(
-        LoadBalancerArn=there.at["load_balancer/load_balancer"],
-        Protocol="HTTP",
-        Port=8080,
-        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}],
-    )
-    assert listeners_finding(there).found == "it listens on 8080"
-
-
-def test_a_listener_that_does_something_else(there):
-    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
-    there.client("elbv2").modify_listener(
-        ListenerArn=there.at["load_balancer/http"], DefaultActions=[answer]
-    )
-    assert listeners_finding(there).found == "port 80: action fixed-response"
-
-
-def test_a_redirect_to_somewhere_else(secure):
-    there, _ = secure
-    redirect = {"Protocol": "HTTPS", "Port": "8443", "StatusCode": "HTTP_302"}
-    there.client("elbv2").modify_listener(
-        ListenerArn=there.at["load_balancer/http"],
-        DefaultActions=[{"Type": "redirect", "RedirectConfig": redirect}],
-    )
-    finding = listeners_finding(there)
-    assert finding.found == "port 80: redirect HTTPS:8443 HTTP_302"
-    assert finding.needed == "HTTPS:443 HTTP_301"
-
-
-def test_an_older_tls_policy(secure):
-    there, _ = secure
-    there.client("elbv2").modify_listener(
-        ListenerArn=there.at["load_balancer/https"], SslPolicy="ELBSecurityPolicy-2016-08"
-    )
-    finding = listeners_finding(there)
-    assert finding.found == "port 443: TLS policy ELBSecurityPolicy-2016-08"
+    monkeypatch.setattr(balancer, "state", "failed")
+    assert only(listeners, secure).found == "it is failed"
 
 
 @pytest.mark.parametrize(
