@@ -221,7 +221,7 @@ def acl_of_its_own(there, subnet):
     return acl["NetworkAclId"]
 
 
-def entry(there, acl, number, action, *, egress=False, **rest):
+def acl_rule(there, acl, number, action, *, egress=False, **rest):
     """Add a rule to an ACL."""
     there.ec2.create_network_acl_entry(
         NetworkAclId=acl,
@@ -241,11 +241,11 @@ def test_an_acl_that_lets_nothing_through(there):
 def test_an_acl_that_denies_something(there):
     acl = acl_of_its_own(there, "network/private0")
     for egress in (False, True):
-        entry(there, acl, 100, "allow", egress=egress)
+        acl_rule(there, acl, 100, "allow", egress=egress)
     assert there.found(EVERY) == []
-    entry(there, acl, 101, "deny")  # too late to matter
+    acl_rule(there, acl, 101, "deny")  # too late to matter
     assert there.found(EVERY) == []
-    entry(there, acl, 50, "deny", Protocol="6", PortRange={"From": 5432, "To": 5432})
+    acl_rule(there, acl, 50, "deny", Protocol="6", PortRange={"From": 5432, "To": 5432})
     found = only(there, "network.acls").found
     assert found == f"{acl} of private0: rule 50 lets no tcp 5432-5432 in ({ANYWHERE})"
 
