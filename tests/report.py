@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
 from lib.config.environment_config import EnvironmentConfig
 from ops.fields.changes import has, step_of
@@ -23,6 +24,7 @@ def effects(config: EnvironmentConfig) -> dict[str, Effect]:
     }
 
 
+@cache  # drawing the picture takes longest
 def reported(synthesized: Synthesized, day: date = DAY) -> Report:
     """The report of a stack."""
     config = synthesized.config
