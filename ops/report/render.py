@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ops.cost.report import money, number
 from ops.fields.declared import literal
@@ -26,11 +26,26 @@ def page(report: Report, environments: Sequence[str]) -> str:
     )
 
 
+def _breakable(text: str) -> Markup:
+    """May be broken after what joins its words, before it is broken anywhere else."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_/.:(-])(?=\w)", text))
+
+
+def _code(text: str) -> Markup:
+    return Markup("<code>{}</code>").format(_breakable(text))
+
+
 def _marked(text: str) -> Markup:
     """Backticks and double asterisks of Markdown as elements."""
-    said = str(escape(text))
-    said = re.sub(r"`([^`]*)`", r"<code>\1</code>", said)
-    return Markup(re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", said))
+    said = Markup("")
+    for part in re.split(r"(`[^`]*`|\*\*.*?\*\*)", text):
+        if part.startswith("`"):
+            said += _code(part.strip("`"))
+        elif part.startswith("**"):
+            said += Markup("<strong>{}</strong>").format(part.strip("*"))
+        else:
+            said += part
+    return said
 
 
 def _titled(name: str) -> str:
@@ -50,6 +65,8 @@ _JINJA = Environment(
     lstrip_blocks=True,
 )
 _JINJA.filters |= {
+    "breakable": _breakable,
+    "code": _code,
     "literal": literal,
     "marked": _marked,
     "money": money,
