@@ -65,7 +65,6 @@ def _target_group(name, tags):
 def _log_group(name, tags):
     flat = {tag["Key"]: tag["Value"] for tag in tags}
     client("logs").create_log_group(logGroupName=name, tags=flat)
-    client("logs").create_log_group(logGroupName=f"{name}-archive")  # a name that begins alike
 
 
 def _role(name, tags):
@@ -116,6 +115,13 @@ def test_a_name_that_is_taken_fails(shipped, taken, tags):
     (finding,) = [each for each in result.findings if each.outcome is not Outcome.PASSED]
     assert finding.outcome is Outcome.FAILED and finding.found.startswith(f"{name} is there")
     assert "ops recover" in finding.fix and "ENVIRONMENT_SUFFIX" in finding.fix
+
+
+def test_a_log_group_whose_name_begins_alike_is_another(shipped):
+    for name in ("/tap/dev/qa1/service-archive", "/tap/dev/qa1/flowlogs2"):
+        _log_group(name, OTHERS)
+    finding = finding_of(CHECKS, "collisions.log_groups", subject_of(shipped("dev")))
+    assert finding.outcome is Outcome.PASSED and finding.found == "free: 4 names"
 
 
 def test_the_tags_of_another_copy_are_told(shipped):
