@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape  # nosec B406  # writes XML, reads none
 
-from botocore.session import get_session
+from botocore.loaders import create_loader
 from moto.acm.models import CertBundle, acm_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -205,9 +205,9 @@ def _subresources(environ: WSGIEnvironment) -> list[str]:
 
 @cache
 def _s3_words() -> frozenset[str]:
-    model: Any = get_session().get_service_model("s3")
-    queries = [model.operation_model(name).http["requestUri"] for name in model.operation_names]
-    return frozenset().union(*(parse_qs(uri.partition("?")[2], True) for uri in queries))
+    calls = create_loader().load_service_model("s3", "service-2")["operations"].values()
+    queries = [call["http"]["requestUri"].partition("?")[2] for call in calls]
+    return frozenset().union(*(parse_qs(query, True) for query in queries))
 
 
 def _failure(
