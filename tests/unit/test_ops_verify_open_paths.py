@@ -79,6 +79,14 @@ def test_half_a_path_is_none(shipped):
     assert "security/database" not in {path.target for path in open_paths.open_paths(halves)}
 
 
+def test_a_way_out_to_another_is_none_here():
+    rules = [Rule("a", True, "c", "tcp", 22, 22), Rule("b", False, "a", "tcp", 22, 22)]
+    assert not open_paths.open_paths(rules)
+    narrow = (ip_network("192.0.2.0/24"),)
+    rules[0] = Rule("a", True, "192.0.2.0/24", "tcp", 22, 22, narrow)
+    assert open_paths.open_paths(rules) == [OpenPath("a", "192.0.2.0/24", "tcp", 22, 22)]
+
+
 def test_a_way_out_to_everywhere_is_one_into_each_group():
     rules = [
         Rule("a", True, ANYWHERE, ALL, 0, 65535, (ip_network(ANYWHERE),)),
