@@ -238,6 +238,15 @@ def test_an_acl_that_lets_nothing_through(there):
     assert found == f"{acl} of private0: nothing more is let in; nothing more is let out"
 
 
+def test_an_acl_that_lets_something_through(there):
+    """Which is not everything: by its protocol, or by its addresses."""
+    acl = acl_of_its_own(there, "network/private0")
+    acl_rule(there, acl, 100, "allow", Protocol="6", PortRange={"From": 443, "To": 443})
+    acl_rule(there, acl, 100, "allow", egress=True, CidrBlock="10.0.0.0/8")
+    found = there.only(CHECKS, "network.acls").found
+    assert found == f"{acl} of private0: nothing more is let in; nothing more is let out"
+
+
 def test_an_acl_that_denies_something(there):
     acl = acl_of_its_own(there, "network/private0")
     for egress in (False, True):
