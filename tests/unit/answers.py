@@ -1,26 +1,10 @@
-"""What AWS says where moto says nothing of it: answers to operations, checked against their model."""
+"""What AWS says where moto says nothing of it: answers, checked against the operations' models."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
-
-
-@contextmanager
-def answered(client, operation, answer):
-    """Let ``operation``, such as ``ListTasks``, be answered so; every other goes to moto."""
-    validate_parameters(answer, client.meta.service_model.operation_model(operation).output_shape)
-    event = f"before-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
-
-    def reply(**_):
-        return SimpleNamespace(status_code=200, headers={}), answer
-
-    client.meta.events.register_first(event, reply)
-    try:
-        yield
-    finally:
-        client.meta.events.unregister(event, reply)
 
 
 class Answers:
@@ -80,3 +64,8 @@ class Answers:
 def refusal(operation, code, message="no"):
     """An error that AWS answers with."""
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def answered(client, operation, answer):
+    """Let one operation, such as ``ListTasks``, be answered so; every other goes to moto."""
+    return Answers({operation: answer}).on(client)

@@ -156,11 +156,11 @@ def test_a_group_more_on_the_instance(there):
 
 def test_a_service_with_another_group(there):
     group = there.at["security/load_balancer"]
-    network = there.deployed.service["networkConfiguration"]["awsvpcConfiguration"]
+    theirs = there.deployed.service["networkConfiguration"]["awsvpcConfiguration"]
     there.client("ecs").update_service(
         cluster=there.at["service/cluster"],
         service="staging-service-qa1",
-        networkConfiguration={"awsvpcConfiguration": {**network, "securityGroups": [group]}},
+        networkConfiguration={"awsvpcConfiguration": {**theirs, "securityGroups": [group]}},
     )
     found = there.only(EVERY, "database.access")
     assert found.found.startswith(f"the service has {group}")

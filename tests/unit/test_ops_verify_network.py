@@ -221,7 +221,7 @@ def acl_of_its_own(there, subnet):
     return acl["NetworkAclId"]
 
 
-def entry(there, acl, number, action, *, egress=False, **rest):
+def acl_rule(there, acl, number, action, *, egress=False, **rest):
     """Add a rule to an ACL."""
     there.ec2.create_network_acl_entry(
         NetworkAclId=acl,
@@ -238,14 +238,23 @@ def test_an_acl_that_lets_nothing_through(there):
     assert found == f"{acl} of private0: nothing more is let in; nothing more is let out"
 
 
+def test_an_acl_that_lets_something_through(there):
+    """Which is not everything: by its protocol, or by its addresses."""
+    acl = acl_of_its_own(there, "network/private0")
+    acl_rule(there, acl, 100, "allow", Protocol="6", PortRange={"From": 443, "To": 443})
+    acl_rule(there, acl, 100, "allow", egress=True, CidrBlock="10.0.0.0/8")
+    found = there.only(CHECKS, "network.acls").found
+    assert found == f"{acl} of private0: nothing more is let in; nothing more is let out"
+
+
 def test_an_acl_that_denies_something(there):
     acl = acl_of_its_own(there, "network/private0")
     for egress in (False, True):
-        entry(there, acl, 100, "allow", egress=egress)
+        acl_rule(there, acl, 100, "allow", egress=egress)
     assert there.found(EVERY) == []
-    entry(there, acl, 101, "deny")  # too late to matter
+    acl_rule(there, acl, 101, "deny")  # too late to matter
     assert there.found(EVERY) == []
-    entry(there, acl, 50, "deny", Protocol="6", PortRange={"From": 5432, "To": 5432})
+    acl_rule(there, acl, 50, "deny", Protocol="6", PortRange={"From": 5432, "To": 5432})
     found = only(there, "network.acls").found
     assert found == f"{acl} of private0: rule 50 lets no tcp 5432-5432 in ({ANYWHERE})"
 

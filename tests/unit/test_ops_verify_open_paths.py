@@ -1,5 +1,7 @@
 """The live rules open what the stack's rules open: no more, no less, each difference told once."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from ops.stacks import Stack
@@ -79,7 +81,7 @@ def test_half_a_path_is_none(shipped):
 
 def test_a_way_out_to_everywhere_is_one_into_each_group():
     rules = [
-        Rule("a", True, ANYWHERE, ALL, 0, 65535, open_paths._networks(ANYWHERE)),
+        Rule("a", True, ANYWHERE, ALL, 0, 65535, (ip_network(ANYWHERE),)),
         Rule("b", False, "a", "tcp", 5000, 6000),
     ]
     assert OpenPath("a", "b", "tcp", 5000, 6000) in open_paths.open_paths(rules)

@@ -178,13 +178,17 @@ def test_what_goes_wrong_with_the_services_way(there, end, log, outcome, told):
     assert left(there) == []
 
 
-def test_each_fix_is_for_its_fault():
-    def fix(log):
-        return probe._asked(probe._End("STOPPED", 2, "", log)).fix
-
-    assert "secret" in fix("password authentication failed")
-    assert "rds.force_ssl" in fix("server does not support SSL")
-    assert "network" in fix(TIMEOUT)
+@pytest.mark.parametrize(
+    ("log", "fix"),
+    [
+        ("password authentication failed", "secret"),
+        ("server does not support SSL", "rds.force_ssl"),
+        (TIMEOUT, "network"),
+    ],
+)
+def test_each_fix_is_for_its_fault(there, log, fix):
+    ours, _ = Tasks(ended(2), ended(2), (log, TIMEOUT)).look(there)
+    assert fix in ours.fix
 
 
 @pytest.mark.parametrize(

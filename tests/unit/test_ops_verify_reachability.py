@@ -6,7 +6,7 @@ import pytest
 
 from ops.checkup import Outcome
 from ops.verify import reachability
-from ops.verify.reachability import CHECKS, Question
+from ops.verify.reachability import CHECKS
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import Synthesized
 from tests.unit.answers import Answers, refusal
@@ -199,16 +199,17 @@ def test_a_part_without_an_interface_is_not_asked_about(shipped):
         analyzer = Analyzer()
         found = analyzer.look(bare)
         assert [finding.outcome for finding in found] == [Outcome.NOT_SHOWN] * 3
-        assert analyzer.answers.asked == []
+        assert not analyzer.answers.asked
 
 
-def test_https_is_asked_about_where_there_is_a_certificate(there):
+def test_https_is_asked_about_where_there_is_a_certificate(there, monkeypatch):
     config = {"certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"}
-    subject = there.subject
-    subject.config = changed(subject.config, load_balancer=config)
-    ends = {word: word for word in ("internet", "load balancer")}
-    (question,) = reachability._questions(subject, ends)
-    assert question == Question("internet", "internet", "load balancer", "load balancer", 443, True)
+    config = changed(there.synthesized.config, load_balancer=config)
+    monkeypatch.setattr(there.synthesized, "config", config)
+    analyzer = Analyzer()
+    analyzer.look(there)
+    (first, *_) = analyzer.answers.of("CreateNetworkInsightsPath")
+    assert (first["Destination"], first["DestinationPort"]) == (there.at["load_balancer"], 443)
 
 
 def test_an_emulator_is_asked_nothing(there, monkeypatch):
