@@ -211,7 +211,7 @@ def _waivers(stack: Stack, config: EnvironmentConfig, day: date) -> list[Waived]
 
 
 def _picture(stack: Stack) -> str:
-    """The picture as a part of a page: no prologue, and fonts as wide as the one it is laid out by."""
+    """The picture as a part of a page, in fonts as wide as the one that it is laid out by."""
     text = svg(stack).replace(f'"{FONT}"', f'"{FONTS}"')
     return re.sub(r"<!--.*?-->\n?", "", text[text.index("<svg") :], flags=re.DOTALL)
 

@@ -21,8 +21,7 @@ def page(report: Report, environments: Sequence[str]) -> str:
     return _JINJA.get_template("page.html").render(
         report=report,
         environments=environments,
-        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        picture=Markup(report.picture),  # Graphviz's, which escapes what it is given
+        style=(FOLDER / "page.css").read_text(encoding="utf-8"),
     )
 
 

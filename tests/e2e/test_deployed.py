@@ -19,7 +19,8 @@ from ops import guard
 from ops.__main__ import main
 from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
-from ops.fields.page import EFFECTS, recorded
+from ops.fields.page import EFFECTS
+from ops.fields.page import recorded as recorded_effects
 from ops.planned import Planned
 from ops.policy import nag
 from ops.policy.command import triage
@@ -326,7 +327,7 @@ def test_what_changing_each_field_does_is_recorded(sandbox):
     found = fields.effects(opened_sandbox, opened_sandbox.sites)
     if os.environ.get("TAP_WRITE_FIELDS"):
         EFFECTS.write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf-8")
-    assert recorded() == found, "make fields writes it anew"
+    assert recorded_effects() == found, "make fields writes it anew"
 
 
 def gone(plan):
