@@ -12,6 +12,8 @@ from ops import graceful
 from ops.cdktf_cli import cli_environ
 from ops.graceful import Command
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Terraform heeds no NO_COLOR
+
 
 class Interrupted(TapError):
     """A signal came. Terraform has saved the state and let go of the lock."""
@@ -32,7 +34,7 @@ class Terraform:
         binary = self._environ.get("TERRAFORM_BINARY_NAME") or "terraform"
         done = subprocess.run(
             [binary, f"-chdir={self.folder}", *arguments],
-            env={**self._environ, "NO_COLOR": "1"},
+            env=self._environ,
             capture_output=True,
             text=True,
             check=False,
@@ -49,10 +51,9 @@ class Terraform:
         ``Interrupted``.
         """
         sys.stdout.flush()
-        environ = self._environ if shown else {**self._environ, "NO_COLOR": "1"}
         words = [graceful.WRAPPER, f"-chdir={self.folder}", *arguments]
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-            command = Command(words, environ, None if shown else output, subprocess.DEVNULL)
+            command = Command(words, self._environ, None if shown else output, subprocess.DEVNULL)
             (code,) = graceful.run(command)
             output.seek(0)
             printed = output.read()
@@ -64,7 +65,7 @@ class Terraform:
 
     def _failure(self, command: str, printed: str) -> TapError:
         """The error that Terraform printed, without its frames."""
-        lines = [line.strip(" │╷╵") for line in printed.splitlines()]
+        lines = [line.strip(" │╷╵") for line in COLOUR.sub("", printed).splitlines()]
         if any("Error acquiring the state lock" in line for line in lines):
             lock = dict(
                 re.findall(r"^(ID|Who|Created|Operation): +(.+)$", "\n".join(lines), re.MULTILINE)

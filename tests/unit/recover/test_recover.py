@@ -230,6 +230,19 @@ def test_what_terraform_refuses_is_told_in_its_words(account, folder):
         folder.recover()
 
 
+def test_what_terraform_refuses_in_colours_is_told_without(account, folder):
+    account.make(VPC)
+    folder.write(
+        "fail-plan",
+        "\033[0m\033[1maws_vpc.x: Refreshing state...\033[0m\033[0m\n"
+        "\033[31m╷\033[0m\033[0m\n\033[31m│\033[0m \033[0m\033[1m\033[31mError: \033[0m\033[0m"
+        "\033[1mInvalid index\033[0m\n\033[31m╵\033[0m\033[0m\n",
+    )
+    with pytest.raises(TapError) as raised:
+        folder.recover()
+    assert raised.value.message == "terraform plan failed\nError: Invalid index"
+
+
 @pytest.mark.parametrize("text", [json.dumps(state({})), ""], ids=["whole", "first deploy's"])
 def test_a_state_that_is_as_it_should_be_is_left_alone(folder, text):
     folder.state_file.write_text(text)
