@@ -112,7 +112,9 @@ class DatabaseConfig:
     turns it off, and all of it is logged once the database has ``CREATE EXTENSION pgaudit``.
     ``password_version`` counts up when a given ``DB_PASSWORD`` changes: Terraform cannot see a
     write-only value change. ``extended_support`` is chosen when the instance is made: RDS does not
-    change it afterwards.
+    change it afterwards. ``apply_immediately`` has a deploy make what interrupts the database, such
+    as another instance class; without, RDS makes it in the maintenance window. An upgrade to
+    another major version needs it (``docs/postgresql-upgrade.md``).
     Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
     """
 
@@ -136,6 +138,7 @@ class DatabaseConfig:
     final_snapshot: bool = True
     extended_support: bool = False
     password_version: int = 1
+    apply_immediately: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -104,6 +104,7 @@ class RdsModule(Construct):
             ),
             # The major version is a line of config: changing it is asking for it.
             allow_major_version_upgrade=True,
+            apply_immediately=config.apply_immediately or None,
             auto_minor_version_upgrade=True,
             instance_class=config.instance_class,
             multi_az=config.multi_az,

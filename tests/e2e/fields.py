@@ -64,6 +64,7 @@ CHANGES: dict[str, Any] = {
     "database.final_snapshot": True,
     "database.extended_support": True,
     "database.password_version": 2,
+    "database.apply_immediately": True,
     "service.cpu_units": 1024,
     "service.memory_mib": 2048,
     "service.desired_count": 4,

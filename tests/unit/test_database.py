@@ -162,6 +162,12 @@ def test_extended_support_is_off_unless_asked_for(synthesize, asked, expected):
     assert "engine_lifecycle_support" in database["lifecycle"]["ignore_changes"]
 
 
+def test_what_interrupts_waits_for_the_window_unless_asked_for(synthesize, stack):
+    assert "apply_immediately" not in stack.at("database/instance")
+    asked = synthesize("dev", database={"apply_immediately": True}).at("database/instance")
+    assert asked["apply_immediately"] is True
+
+
 def test_rds_makes_the_password_by_default(stack):
     database = stack.at("database/instance")
     assert database["manage_master_user_password"] is True
