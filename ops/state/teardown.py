@@ -27,6 +27,11 @@ UNPROTECTED = {
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
 }
+TERRAFORMS_OWN = {"lifecycle": {"prevent_destroy": False}}  # nothing that AWS knows of
+# Ignored when it changes, so a database that was adopted, or is to leave one only since it was made,
+# has no name for its last snapshot, and is not deleted without:
+# https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/rds/instance.go
+LAST_SNAPSHOT = "final_snapshot_identifier"
 
 
 def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
@@ -76,7 +81,7 @@ def check_alone(place: Place) -> None:
 
 
 def unprotected(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An override of the stack without what keeps its resources."""
+    """An override of the stack without what keeps its resources, and with a last snapshot's name."""
     resources: dict[str, dict[str, Any]] = {}
     for type_, entries in document["resource"].items():
         for name, arguments in entries.items():
@@ -89,8 +94,14 @@ def _changes(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in UNPROTECTED.items():
         if name in arguments and arguments[name] is not value:
             yield name, value
-    if arguments.get("lifecycle", {}).get("prevent_destroy"):
-        yield "lifecycle", {"prevent_destroy": False}
+    declared = arguments.get("lifecycle", {})
+    lifecycle: dict[str, Any] = {}
+    if declared.get("prevent_destroy"):
+        lifecycle["prevent_destroy"] = False
+    if LAST_SNAPSHOT in (ignored := declared.get("ignore_changes", ())):
+        lifecycle["ignore_changes"] = [name for name in ignored if name != LAST_SNAPSHOT]
+    if lifecycle:
+        yield "lifecycle", lifecycle
 
 
 def _take_off_protections(place: Place, terraform: Terraform, tell: Callable[[str], None]) -> None:
@@ -101,7 +112,7 @@ def _take_off_protections(place: Place, terraform: Terraform, tell: Callable[[st
         address
         for type_, entries in override.items()
         for name, changes in entries.items()
-        if (address := f"{type_}.{name}") in known and changes.keys() != {"lifecycle"}
+        if (address := f"{type_}.{name}") in known and changes != TERRAFORMS_OWN
     ]
     if addresses and (changes := terraform.changes(addresses)):
         others = [each["address"] for each in changes if each["address"] not in addresses]

@@ -447,8 +447,20 @@ def test_production_loses_each_of_its_protections(shipped):
     assert {f"{type_}.{name}" for type_, entries in override.items() for name in entries} == kept
     for entries in override.values():
         for changes in entries.values():
-            assert set(map(str, changes.values())) <= {"False", "{'prevent_destroy': False}"}
+            assert not changes.pop("lifecycle", {}).get("prevent_destroy")
+            assert set(changes.values()) <= {False}
     assert not unprotected(shipped("dev").document)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_the_last_snapshot_gets_its_name_when_it_is_made(synthesize, name):
+    """An adopted database has none, and the provider deletes no database without."""
+    stack = synthesize(name, database={"final_snapshot": True})
+    (override,) = unprotected(stack.document)["resource"]["aws_db_instance"].values()
+    assert (
+        "final_snapshot_identifier" in stack.at("database/instance")["lifecycle"]["ignore_changes"]
+    )
+    assert override["lifecycle"]["ignore_changes"] == ["engine_lifecycle_support"]
 
 
 def test_another_stack_s_state_is_named(place):
