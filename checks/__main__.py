@@ -7,13 +7,18 @@ from checks import audit, licences, sbom, secrets
 from lib.errors import TapError
 
 
-def main(arguments: list[str]) -> int:
-    """Run one command; returns its exit code."""
+def commands_parser() -> argparse.ArgumentParser:
+    """What understands every command."""
     parser = argparse.ArgumentParser(prog="checks")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (audit, licences, sbom, secrets):
         command.add_parser(commands)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    options = commands_parser().parse_args(arguments)
     try:
         return options.run(options)
     except TapError as error:

@@ -22,8 +22,8 @@ from ops import (
 from ops.state import commands as state
 
 
-def main(arguments: list[str]) -> int:
-    """Run one command; returns its exit code."""
+def commands_parser() -> argparse.ArgumentParser:
+    """What understands every command."""
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
@@ -31,7 +31,12 @@ def main(arguments: list[str]) -> int:
         *(plan, policy, preflight, recover, sandbox, state, verify),
     ):
         command.add_parser(commands)
-    options, rest = parser.parse_known_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    options, rest = commands_parser().parse_known_args(arguments)
     try:
         return options.run(options, rest, os.environ)
     except TapError as error:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from checks import secrets
+from checks.__main__ import main
 
 KEY = "AKIA" + "Z7Q3M5K2P8L1N4R6"
 
@@ -51,6 +52,16 @@ def test_the_baseline_and_the_findings_are_the_same_or_it_fails(capsys):
     assert secrets.compared({ONE: 3}, {}) == 1
     assert "a.py: in the baseline, and no longer there" in capsys.readouterr().out
     assert secrets.compared({ONE: 3}, {OTHER: 3}) == 1
+
+
+def test_a_baseline_that_is_written_anew_has_what_is_found(tree, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(secrets, "ROOT", tree)
+    monkeypatch.setattr(secrets, "BASELINE", tmp_path / ".secrets.baseline")
+    assert main(["secrets", "--write"]) == 0
+    assert main(["secrets"]) == 0
+    (tree / "known.py").unlink()
+    assert main(["secrets"]) == 1
+    assert "known.py: in the baseline, and no longer there" in capsys.readouterr().out
 
 
 def test_the_baseline_has_every_plugin_of_the_tool():

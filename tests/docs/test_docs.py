@@ -23,12 +23,53 @@ PIPFILE = tomllib.loads((ROOT / "Pipfile").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def _links(document):
+    """The links of a document that don't leave the project: a file or folder, and an anchor."""
+    text = FENCED.sub("", document.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(\s*([^)\s]+)", text):
+        if not target.startswith("https://"):
+            file, _, anchor = target.partition("#")
+            yield (document.parent / file).resolve() if file else document, anchor
+
+
+def _anchors(document):
+    """What GitHub makes of its headings: https://github.com/gjtorikian/html-pipeline"""
+    text = FENCED.sub("", document.read_text(encoding="utf-8"))
+    seen: dict[str, int] = {}
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        seen[slug] = seen.get(slug, -1) + 1
+        yield f"{slug}-{seen[slug]}" if seen[slug] else slug
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_within_the_project_resolve(document):
-    for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
-        if not target.startswith("https://"):
-            linked = document.parent / target
-            assert linked.is_dir() or linked.stat().st_size, target
+    for linked, anchor in _links(document):
+        assert linked.is_dir() or linked.stat().st_size, linked
+        assert not anchor or anchor in set(_anchors(linked)), f"{linked.name}#{anchor}"
+
+
+def test_every_page_is_reached_from_the_readme():
+    reached, front = set(), {ROOT / "README.md"}
+    while front:
+        reached |= front
+        linked = {target for page in front for target, _ in _links(page)}
+        pages = {
+            page
+            for target in linked
+            for page in (target.glob("*.md") if target.is_dir() else [target])
+        }
+        front = {page for page in pages if page.suffix == ".md"} - reached
+    assert set(DOCUMENTS) <= reached
+
+
+def test_the_index_has_every_page():
+    index = {target for target, _ in _links(ROOT / "README.md")}
+    assert set((ROOT / "docs").glob("*.md")) <= index
 
 
 def _named(pattern):
