@@ -19,6 +19,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from jmespath import compile as compile_query
+from jmespath.exceptions import JMESPathError
 
 from checks.__main__ import commands_parser as checks_parser
 from ops.__main__ import commands_parser as ops_parser
@@ -119,11 +120,14 @@ def parsed(typed: str) -> Iterator[Command]:
         yield from parsed(inner)
     outer = re.sub(r"\$\([^()]*\)", "VALUE", typed)
     for part in re.split(r" (?:&&|\||>) ", outer):
-        words, variables = shlex.split(part), {}
+        try:
+            words, variables = shlex.split(part), {}
+        except ValueError as error:
+            raise Wrong(f"{part}: {error}") from error
         while words and (found := re.fullmatch(r"([A-Z_]+)=(.*)", words[0])):
             variables[found[1]] = found[2]
             words = words[1:]
-        if words and not re.fullmatch(r"[A-Z]+\.\w+", words[0]):  # a file that > writes
+        if words and not re.fullmatch(r"[A-Z]+\.\w+", words[0]):  # PLAN.json: what > writes
             yield Command(typed, _resolved(words), variables)
 
 
@@ -169,12 +173,10 @@ def _make(words: list[str]) -> None:
     known = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
     if len(targets) != 1 or targets[0] not in known:
         raise Wrong(f"make has no {' '.join(targets)}")
-    for name in (word.split("=")[0] for word in given):
-        if f"$({name})" not in MAKEFILE and name not in MAKEFILE:
-            raise Wrong(f"the Makefile has no {name}")
     recipe = made(targets[0], *given)
-    for word in given:
-        name, value = word.split("=", 1)
+    for name, value in (word.split("=", 1) for word in given):
+        if name not in MAKEFILE:
+            raise Wrong(f"the Makefile has no {name}")
         if name == "OPTIONS" and value not in recipe:
             raise Wrong(f"make {targets[0]} takes no OPTIONS")
     for line in re.findall(r"-m ((?:ops|checks) .*)$", recipe, re.MULTILINE):
@@ -198,11 +200,9 @@ def made(target: str, *variables: str) -> str:
 def _argparse(parser: argparse.ArgumentParser, words: list[str], program: str) -> None:
     """Whether the command's parser takes it; a command alone need not be whole."""
     depth, named = parser, list(words)
-    while named and (choices := _choices(depth)) is not None:
-        if named[0] not in choices:
-            break
-        depth, named = choices[named[0]], named[1:]
-    if not named and depth is not parser:
+    while named and (below := subcommands(depth).get(named[0])):
+        depth, named = below, named[1:]
+    if not named:
         return
     parser.exit_on_error = False
     try:
@@ -214,11 +214,12 @@ def _argparse(parser: argparse.ArgumentParser, words: list[str], program: str) -
         raise Wrong(f"{program} {' '.join(words)}: {rest[0]} is unknown")
 
 
-def _choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser] | None:
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Those that a parser knows."""
     for action in parser._actions:  # pylint: disable=protected-access  # argparse has no other way
         if isinstance(action, argparse._SubParsersAction):  # pylint: disable=protected-access
             return dict(action.choices)
-    return None
+    return {}
 
 
 def _filled(word: str) -> str:
@@ -256,7 +257,10 @@ def _aws(words: list[str]) -> None:
     service, operation, *rest = words
     options = {word.removeprefix("--").split("=")[0] for word in rest if word.startswith("--")}
     for query in (rest[at + 1] for at, word in enumerate(rest) if word == "--query"):
-        compile_query(query)
+        try:
+            compile_query(query)
+        except JMESPathError as error:
+            raise Wrong(f"--query {query}: {error}") from error
     if (service, operation) in OF_THE_CLI:
         unknown = options - OF_THE_CLI[service, operation] - GLOBAL
     else:

@@ -22,15 +22,15 @@ from tests.docs.commands import (
     TAKES_MINUTES,
     Command,
     Wrong,
-    _choices,
     blocks,
     inline,
     is_command,
     made,
     parsed,
+    subcommands,
     typed_in,
 )
-from tests.docs.test_docs import DOCUMENTS
+from tests.docs.test_docs import DOCUMENTS, README
 
 # Where a decision was made, other ways are named too: those need not exist.
 RECORDS = {path for path in DOCUMENTS if path.parent.name == "adr" or path.name == "CHANGELOG.md"}
@@ -52,7 +52,7 @@ ACCOUNT = {
     "ops state teardown": ("tests/e2e/test_state_deploy.py", 'dev.state("teardown"'),
     "ops state unlock": ("tests/unit/test_ops_state.py", 'state("unlock", held.id)'),
 }
-CHECKUPS = {"ops preflight", "ops verify"}  # only read, and are run by tests of their own
+CHECKUPS = {"ops preflight", "ops verify"}
 OF_AN_ACCOUNT = {"aws", "curl", "terraform"}
 # What would take too long twice, or write into this folder, and where it is run.
 ELSEWHERE = {
@@ -215,17 +215,13 @@ def test_what_needs_an_account_or_minutes_says_so(document):
 
 @pytest.mark.parametrize("document", PAGES, ids=name)
 def test_variables_are_known(document):
-    known = (ROOT / "README.md").read_text(encoding="utf-8") + MAKEFILE
+    known = {*re.findall(r"[A-Z_]{3,}", README + MAKEFILE)}
     for block in blocks(document):
-        for command in (
-            (c for typed in typed_in(block) for c in parsed(typed))
-            if block.language == "sh"
-            else ()
-        ):
-            words = [word for word in command.words[1:] if re.fullmatch(r"[A-Z_]+(=.*)?", word)]
-            names = {*command.variables, *(word.split("=")[0] for word in words if "=" in word)}
-            for variable in names:
-                assert f"`{variable}`" in known or variable in known or f"${variable}" in block.text
+        if block.language == "sh":
+            used = {*re.findall(r"\$([A-Z_]+)", block.text)}
+            given = {*re.findall(r"(?:^|\s)([A-Z_]+)=", block.text)}
+            assert given <= known | used
+            assert used <= given
 
 
 def elsewhere(command: Command) -> bool:
@@ -303,8 +299,8 @@ def test_every_command_of_ops_and_checks_is_documented():
             line.strip() for line in re.findall(r"-m ((?:ops|checks) .*)$", recipe, re.MULTILINE)
         }
     for program, parser in (("ops", ops_parser()), ("checks", checks_parser())):
-        for command, below in (_choices(parser) or {}).items():
-            for verb in _choices(below) or {"": None}:
+        for command, below in subcommands(parser).items():
+            for verb in subcommands(below) or {"": None}:
                 whole = f"{program} {command} {verb}".strip()
                 assert any(f"{text} ".startswith(f"{whole} ") for text in typed), whole
 
