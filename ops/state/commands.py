@@ -181,7 +181,7 @@ def confirm_teardown(place: Place, named: list[str]) -> None:
         if "final_snapshot_identifier" in each
     ]
     _tell(
-        f"destroys {place.stack}, its database and its state"
+        f"destroys {place.stack}, its database, its logs and its state"
         + (f"; the snapshot {snapshots[0]} stays" if snapshots else "; nothing stays")
     )
     if input(f"The stack's name, to destroy it ({place.stack}): ").strip() != place.stack:

@@ -8,7 +8,7 @@ https://developer.hashicorp.com/terraform/language/files/override
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from lib.errors import TapError
@@ -26,10 +26,11 @@ UNPROTECTED = {
     "deletion_protection": False,
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
+    "force_destroy": True,
 }
 TERRAFORMS_OWN = {"lifecycle": {"prevent_destroy": False}}  # nothing that AWS knows of
-# Ignored when it changes, so a database that was adopted, or is to leave one only since it was made,
-# has no name for its last snapshot, and is not deleted without:
+# Ignored when it changes, so a database that was adopted, or is to leave one only since it was
+# made, has no name for its last snapshot, and is not deleted without:
 # https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/rds/instance.go
 LAST_SNAPSHOT = "final_snapshot_identifier"
 
@@ -50,7 +51,9 @@ def teardown(place: Place, environ: Mapping[str, str], tell: Callable[[str], Non
     terraform = Terraform(place, environ)
     if homes.remote:
         move_home(place, terraform, tell)
-    (place.folder / OVERRIDE).write_text(json.dumps(unprotected(document_of(place))))
+    (place.folder / OVERRIDE).write_text(
+        json.dumps(unprotected(document_of(place), own_addresses(place)))
+    )
     try:
         terraform.init(local=True)
         _take_off_protections(place, terraform, tell)
@@ -80,12 +83,18 @@ def check_alone(place: Place) -> None:
         )
 
 
-def unprotected(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An override of the stack without what keeps its resources, and with a last snapshot's name."""
+def unprotected(document: Mapping[str, Any], own: Collection[str] = ()) -> dict[str, Any]:
+    """An override without what keeps the stack's resources, and with a last snapshot's name.
+
+    Buckets go with what is in them, but for the state's ``own``, which is emptied when it is alone.
+    """
     resources: dict[str, dict[str, Any]] = {}
     for type_, entries in document["resource"].items():
         for name, arguments in entries.items():
-            if changes := dict(_changes(arguments)):
+            changes = dict(_changes(arguments))
+            if f"{type_}.{name}" in own:
+                changes.pop("force_destroy", None)
+            if changes:
                 resources.setdefault(type_, {})[name] = changes
     return {"resource": resources} if resources else {}
 
@@ -107,7 +116,7 @@ def _changes(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _take_off_protections(place: Place, terraform: Terraform, tell: Callable[[str], None]) -> None:
     """Apply what the override changes in AWS, and no more."""
     known = set(_managed(place))
-    override = unprotected(document_of(place)).get("resource", {})
+    override = unprotected(document_of(place), own_addresses(place)).get("resource", {})
     addresses = [
         address
         for type_, entries in override.items()

@@ -1,7 +1,7 @@
 """The commands that the documents tell people to type, and whether each exists as it is typed.
 
-A fenced block of commands is one of ``sh``; elsewhere a command stands in backticks. Placeholders are
-``CAPITALS``, ``<brackets>`` or dots.
+A fenced block of commands is one of ``sh``; elsewhere a command stands in backticks. Placeholders
+are ``CAPITALS``, ``<brackets>`` or dots.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 from botocore import xform_name
@@ -60,7 +61,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command, as typed and as what it comes to: ``npm run cdktf:diff`` is ``ops cdktf diff``."""
+    """A command as typed, and as what it comes to: ``npm run`` and the like are seen through."""
 
     typed: str
     words: tuple[str, ...]
@@ -272,7 +273,7 @@ def _aws(words: list[str]) -> None:
 
 
 @cache
-def _model(service: str) -> botocore.session.ServiceModel:
+def _model(service: str) -> Any:  # its properties are no types that a checker sees
     try:
         return botocore.session.get_session().get_service_model(service)
     except UnknownServiceError as error:
@@ -293,10 +294,10 @@ def _waits_for(service: str, waiter: str) -> str:
 def _options(service: str, operation: str, given: set[str]) -> set[str]:
     """The options of an operation, those that it cannot do without being ``given``."""
     model = _model(service)
-    names = {xform_name(name, "-"): name for name in model.operation_names}
+    names = {xform_name(name, "-"): name for name in list(model.operation_names)}
     if operation not in names:
         raise Wrong(f"aws {service} has no {operation}")
-    shape = model.operation_model(names[operation]).input_shape
+    shape: Any = model.operation_model(names[operation]).input_shape
     members = {xform_name(name, "-"): member for name, member in shape.members.items()}
     for name in shape.required_members if given else ():
         if xform_name(name, "-") not in given:

@@ -448,8 +448,17 @@ def test_production_loses_each_of_its_protections(shipped):
     for entries in override.values():
         for changes in entries.values():
             assert not changes.pop("lifecycle", {}).get("prevent_destroy")
+            assert changes.pop("force_destroy", True)
             assert set(changes.values()) <= {False}
     assert not unprotected(shipped("dev").document)
+
+
+def test_production_s_logs_go_with_it_and_its_state_when_it_is_alone(shipped):
+    stack = shipped("prod")
+    state, logs = stack.at("state/bucket"), stack.at("access_logs/bucket")
+    buckets = unprotected(stack.document, [state.address])["resource"]["aws_s3_bucket"]
+    forced = {f"aws_s3_bucket.{name}": "force_destroy" in each for name, each in buckets.items()}
+    assert forced == {state.address: False, logs.address: True}
 
 
 @pytest.mark.parametrize("name", ["staging", "prod"])
