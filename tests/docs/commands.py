@@ -250,7 +250,10 @@ def _terraform_help(verbs: tuple[str, ...]) -> str:
 
 
 # The AWS CLI is made from the same models as boto3, but for a few commands of its own.
-OF_THE_CLI = {("logs", "tail"): {"since", "follow", "format"}}
+OF_THE_CLI = {
+    ("logs", "tail"): {"since", "follow", "format"},
+    ("s3", "sync"): {"delete", "dryrun", "exclude", "include"},
+}
 GLOBAL = {"query", "output", "region", "profile", "max-items", "no-cli-pager"}
 
 
