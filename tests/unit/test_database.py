@@ -163,7 +163,7 @@ def test_extended_support_is_off_unless_asked_for(synthesize, asked, expected):
 
 
 def test_what_interrupts_waits_for_the_window_unless_asked_for(synthesize, stack):
-    assert "apply_immediately" not in stack.at("database/instance")
+    assert stack.at("database/instance").get("apply_immediately") is None
     asked = synthesize("dev", database={"apply_immediately": True}).at("database/instance")
     assert asked["apply_immediately"] is True
 
