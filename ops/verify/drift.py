@@ -6,7 +6,7 @@ refers to what isn't there isn't compared, and what other checks tell of is left
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,24 +39,38 @@ class Setting:
 
 
 def _drift(subject: Subject) -> Iterator[Finding]:
-    deployed, count = Deployed(subject), 0
-    for resource in subject.stack.resources.values():
+    count, fine = 0, True
+    for settings, finding in _held_against(Deployed(subject)):
+        count += settings
+        if finding:
+            fine = False
+            yield finding
+    if fine:
+        yield passed(f"{count} settings compared")
+
+
+def _held_against(deployed: Deployed) -> Iterator[tuple[int, Finding | None]]:
+    """For each resource how many settings were compared, and what is wrong with it."""
+    for resource in deployed.stack.resources.values():
         if resource.type not in ANSWERS:
             continue
         try:
             settings = compared(deployed, resource)
         except TapError as error:
-            yield failed(error.message, "one", error.hint)
+            yield 0, failed(error.message, "one", error.hint)
         except ClientError as error:
-            yield refused(error, subject)
+            yield 0, refused(error, deployed.subject)
         else:
             if settings is None and _missed(deployed, resource):
-                yield failed(f"{resource.path} is gone", resource.type, DEPLOY)
-            count += len(settings or ())
-            if drifted := [setting for setting in settings or () if setting.different]:
-                found, wanted = zip(*map(_told_apart, drifted), strict=True)
-                yield failed(f"{resource.path}: {'; '.join(found)}", "; ".join(wanted), DEPLOY)
-    yield passed(f"{count} settings compared")
+                yield 0, failed(f"{resource.path} is gone", resource.type, DEPLOY)
+            drifted = [setting for setting in settings or () if setting.different]
+            yield len(settings or ()), _finding(resource, drifted) if drifted else None
+
+
+def _finding(resource: Resource, drifted: Sequence[Setting]) -> Finding:
+    """What is told of a resource."""
+    found, wanted = zip(*map(_told_apart, drifted), strict=True)
+    return failed(f"{resource.path}: {'; '.join(found)}", "; ".join(wanted), DEPLOY)
 
 
 def _missed(deployed: Deployed, resource: Resource) -> bool:

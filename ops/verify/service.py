@@ -23,15 +23,15 @@ def _running(subject: Subject) -> Iterator[Finding]:
         yield failed("no active service", "the service", DEPLOY)
         return
     problems = list(_problems(deployed, service))
-    help_ = _reasons(deployed, service) if problems else ""
-    findings = [failed(found, needed, help_) for found, needed in problems] or [
+    reasons = _reasons(deployed, service) if problems else ""
+    findings = [failed(found, needed, reasons or fix) for found, needed, fix in problems] or [
         passed(f"{service['runningCount']} of {service['desiredCount']} tasks run")
     ]
     yield from only_on_aws(subject, findings, "it counts tasks, and runs none")
 
 
-def _problems(deployed: Deployed, service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong, and what is needed."""
+def _problems(deployed: Deployed, service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What is wrong, what is needed, and the fix where ECS gives no reasons."""
     running, desired = service["runningCount"], service["desiredCount"]
     deployment, *older = sorted(
         service["deployments"], key=lambda each: each["status"] != "PRIMARY"
@@ -40,18 +40,25 @@ def _problems(deployed: Deployed, service: Mapping[str, Any]) -> Iterator[tuple[
     if state != "COMPLETED" or older:
         said = deployment.get("rolloutStateReason", "")
         count = f"{1 + len(older)} deployments, the newest {state}"
-        yield f"{count}, {running} of {desired} tasks run: {said}", "one deployment, COMPLETED"
+        found = f"{count}, {running} of {desired} tasks run: {said}"
+        yield found, "one deployment, COMPLETED", "wait for it, and see the service's events"
     elif running != desired:
-        yield f"{running} of {desired} tasks run", f"{desired}"
+        yield f"{running} of {desired} tasks run", f"{desired}", "see the service's events"
     made = deployed.id(TASK_DEFINITION)
     if made and service["taskDefinition"] != made:
         runs, newest = (arn.rpartition("/")[2] for arn in (service["taskDefinition"], made))
-        yield f"runs {runs}, not {newest}: that was rolled back", f"{newest} to run"
+        found = f"runs {runs}, not {newest}: that was rolled back"
+        yield found, f"{newest} to run", f"mend what failed, and {DEPLOY}"
     low, high = (
         deployed.argument(SCALING_TARGET, bound) for bound in ("min_capacity", "max_capacity")
     )
     if low is not None and not low <= desired <= high:
-        yield f"{desired} tasks are wanted", f"{low} to {high}, autoscaling's bounds"
+        yield (
+            f"desired count {desired}",
+            f"{low} to {high}, autoscaling's bounds",
+            f"aws ecs update-service --cluster {deployed.id(CLUSTER)}"
+            f" --service {service['serviceName']} --desired-count {low}",
+        )
 
 
 def _reasons(deployed: Deployed, service: Mapping[str, Any]) -> str:
@@ -68,7 +75,7 @@ def _reasons(deployed: Deployed, service: Mapping[str, Any]) -> str:
     tasks = ecs.describe_tasks(cluster=cluster, tasks=arns[:100])["tasks"] if arns else []
     stopped = Counter(filter(None, map(_stopped, tasks)))
     reasons = [f"{reason} ({count} tasks)" for reason, count in stopped.most_common(SHOWN)]
-    return "; ".join([*events[:SHOWN], *reasons]) or f"{DEPLOY}, and see the service's events"
+    return "; ".join([*events[:SHOWN], *reasons])
 
 
 def _stopped(task: Mapping[str, Any]) -> str:
@@ -92,7 +99,8 @@ def _targets(subject: Subject) -> Iterator[Finding]:
     targets = health["TargetHealthDescriptions"]
     running = service["runningCount"] if service else 0
     if not targets and (url := emulator(subject)):
-        yield not_shown(f"the emulator at {url} runs no tasks", f"{running} targets", ON_AWS)
+        reason = f"the emulator at {url} runs no tasks"
+        yield not_shown(reason, "a healthy target for each task", ON_AWS)
         return
     findings = [
         failed(

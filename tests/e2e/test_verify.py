@@ -383,7 +383,7 @@ def _deploy_rolled_back(there):
     there.ecs.deregister_task_definition(taskDefinition=revision)
 
 
-@breaks("service.running", "1 tasks are wanted")
+@breaks("service.running", "desired count 1")
 def _desired_count_lowered(there):
     where = {"cluster": there.id("service/cluster"), "service": there.id("service/service")}
     there.ecs.update_service(**where, desiredCount=1)

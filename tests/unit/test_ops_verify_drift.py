@@ -37,6 +37,9 @@ def _there():
         yield there
 
 
+WHOLE = ("network/vpc", "network/private0", "security/database")
+
+
 def resource_at(there, path):
     """A resource of the stack."""
     (found,) = (each for each in there.subject.stack.resources.values() if each.path == path)
@@ -167,6 +170,18 @@ def test_what_the_container_is_told_of_the_database_is_the_parts_to_tell(there):
     ]
     with container_of(there, environment=environment_):
         assert drift_at(there, "service/task_definition") == {}
+
+
+def test_nothing_passes_where_something_drifted(there):
+    # The tests' environment leaves much out.
+    drifted = list(CHECKS[0].look(there.subject))
+    assert drifted
+    assert {finding.outcome for finding in drifted} == {Outcome.FAILED}
+    subject = there.subject
+    whole = {address: r for address, r in subject.stack.resources.items() if r.path in WHOLE}
+    subject.stack = dataclasses.replace(subject.stack, resources=whole)
+    (finding,) = CHECKS[0].look(subject)
+    assert (finding.outcome, finding.found) == (Outcome.PASSED, "3 settings compared")
 
 
 # What is no drift

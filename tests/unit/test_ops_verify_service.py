@@ -132,8 +132,9 @@ def test_a_deploy_that_was_rolled_back_and_why(there, service):
 def test_a_count_out_of_autoscaling_s_bounds(there, service, count, outside):
     service.desired_count = service.running_count = count
     found = [finding for check, finding in there.found(CHECKS) if check == "service.running"]
-    assert [finding.found for finding in found] == [f"{count} tasks are wanted"] * outside
+    assert [finding.found for finding in found] == [f"desired count {count}"] * outside
     assert all(finding.needed.startswith("3 to 9") for finding in found)
+    assert all(finding.fix.endswith("--desired-count 3") for finding in found)
 
 
 def test_a_target_that_is_not_healthy(there):
