@@ -121,6 +121,7 @@ def test_every_output_and_parameter_is_on_it(stack):
         component, key = published.split("/")
         path = f"/tap/{stack.config.name}/qa1/{component}/{key}"
         assert re.search(rf"\b{component}_{key} {re.escape(path)} \S", text), published
+    assert len(re.findall(r"/tap/", text)) == len(Published)
     assert set(stack.document["output"]) <= set(text.split())
     assert "database/instance address" in text and "${" not in text
 
