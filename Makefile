@@ -60,12 +60,12 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 	@npm run --silent cdktf:synth
 
 .PHONY: test
-test: lint ## Everything that CI runs
+test: ## Everything that CI runs
 	@$(MAKE) -j2 --output-sync=target e2e busy  # the one waits for half of its time
 
 # What keeps the cores busy, one after the other.
 .PHONY: busy
-busy: audit policy unit fuzz
+busy: lint audit policy unit fuzz
 
 .PHONY: ci
 ci: test ## The same
@@ -96,7 +96,8 @@ policy: setup .tools/checkov/.installed ## Hold every environment against policy
 .PHONY: e2e
 e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
 	@# Each file in one process, the longest first.
-	@$(RUN) pytest tests/e2e/test_recover.py tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
+	@$(RUN) pytest tests/e2e/test_recover.py tests/e2e/test_deployed.py tests/e2e/test_verify.py \
+	  tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
 
 # A seed of the commit's: another with each change, the same on every machine.
 .PHONY: fuzz
