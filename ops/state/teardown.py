@@ -23,7 +23,6 @@ from ops.state.terraform import Terraform
 OVERRIDE = "teardown_override.tf.json"
 # The arguments that keep a resource, as they are when they don't.
 UNPROTECTED = {
-    "force_destroy": True,
     "deletion_protection": False,
     "deletion_protection_enabled": False,
     "enable_deletion_protection": False,
