@@ -75,7 +75,8 @@ def test_no_text_runs_over_another_cell(browser, file):
     browser.open(file, *PHONE)
     over = browser.evaluate(
         """[...document.querySelectorAll("td, th")].filter(cell =>
-             cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
+             !cell.closest(".stacked thead") && cell.scrollWidth > cell.clientWidth + 1
+           ).map(cell => cell.textContent)"""
     )
     assert over == []
 
