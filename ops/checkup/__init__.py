@@ -128,9 +128,9 @@ class Subject:
     @property
     def account_id(self) -> str:
         """The account that is asked; it says so once."""
-        if self._account_id is None:
-            self._account_id = self.client("sts").get_caller_identity()["Account"]
-        return self._account_id
+        account = self._account_id or self.client("sts").get_caller_identity()["Account"]
+        self._account_id = account
+        return account
 
     def together(self, *, everywhere: bool = False) -> list["Subject"]:
         """Itself, and the neighbours in its account and region: what they add counts together.

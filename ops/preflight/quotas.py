@@ -86,12 +86,12 @@ class Quota:
     demands: Callable[[Subject], Iterator[Demand]]
     everywhere: bool = False
 
-    def link(self, subject: Subject) -> str:
-        """Where more can be asked for."""
+    def asked_for(self, subject: Subject) -> str:
+        """How more is asked for."""
         region = first_region(subject.config.region) if self.everywhere else subject.config.region
         console = CONSOLES.get(subject.partition, "console.aws.amazon.com")
         page = f"servicequotas/home/services/{self.service}/quotas/{self.code}"
-        return f"https://{console}/{page}?region={region}"
+        return f"{self.code} in {region}: https://{console}/{page}"
 
 
 def _look(quota: Quota, subject: Subject) -> Iterator[Finding]:
@@ -113,12 +113,12 @@ def _look(quota: Quota, subject: Subject) -> Iterator[Finding]:
             yield not_shown(
                 f"{what}: {demand}; {why}",
                 f"a quota of {demand.wanted + demand.later:g}; AWS's default is {quota.default:g}",
-                f"look it up, {quota.code}: {quota.link(subject)}",
+                f"look it up, {quota.asked_for(subject)}",
             )
         return
     for demand in adding:
         found = f"{what}: {demand}, of {allowed:g}{whose}"
-        fix = f"remove what is unused, or ask for more, {quota.code}: {quota.link(subject)}"
+        fix = f"remove what is unused, or ask for more, {quota.asked_for(subject)}"
         if demand.wanted > allowed:
             yield failed(found, f"a quota of {demand.wanted:g}", fix)
         elif demand.wanted + demand.later > allowed:

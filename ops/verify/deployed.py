@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 from lib.errors import TapError
-from lib.modules.ssm_outputs import Published
 from ops.checkup import Check, Finding, Subject, failed, passed
 from ops.recover import stack as recover
 from ops.recover.kinds import Kind
@@ -53,11 +52,6 @@ class Deployed:
         thing = self.find(name)
         return thing.id if thing else None
 
-    def ids(self, names: Iterable[str]) -> dict[str, str]:
-        """The ids of those that are there."""
-        found = {name: self.id(name) for name in names}
-        return {name: id_ for name, id_ in found.items() if id_}
-
     def argument(self, name: str, argument: str) -> Any:
         """An argument as the stack has it, references replaced by what AWS has; None where it
         isn't set, or refers to what isn't there."""
@@ -80,10 +74,6 @@ class Deployed:
             "ssm", "get_parameters_by_path", "Parameters", Path=top, Recursive=True
         )
         return {entry["Name"]: entry["Value"] for entry in found}
-
-    def parameter(self, published: Published) -> str | None:
-        """What the environment publishes; None where the parameter isn't there."""
-        return self.parameters.get(self.subject.naming.ssm_path(*published.split("/")))
 
     @property
     def vpc_id(self) -> str:

@@ -65,7 +65,6 @@ def _target_group(name, tags):
 def _log_group(name, tags):
     flat = {tag["Key"]: tag["Value"] for tag in tags}
     client("logs").create_log_group(logGroupName=name, tags=flat)
-    client("logs").create_log_group(logGroupName=f"{name}-archive")  # a name that begins alike
 
 
 def _role(name, tags):
@@ -116,6 +115,13 @@ def test_a_name_that_is_taken_fails(shipped, taken, tags):
     (finding,) = [each for each in result.findings if each.outcome is not Outcome.PASSED]
     assert finding.outcome is Outcome.FAILED and finding.found.startswith(f"{name} is there")
     assert "ops recover" in finding.fix and "ENVIRONMENT_SUFFIX" in finding.fix
+
+
+def test_a_log_group_whose_name_begins_alike_is_another(shipped):
+    for name in ("/tap/dev/qa1/service-archive", "/tap/dev/qa1/flowlogs2"):
+        _log_group(name, OTHERS)
+    finding = finding_of(CHECKS, "collisions.log_groups", subject_of(shipped("dev")))
+    assert finding.outcome is Outcome.PASSED and finding.found == "free: 4 names"
 
 
 def test_the_tags_of_another_copy_are_told(shipped):
@@ -169,27 +175,27 @@ def _vpc(cidr, tags=()):
     return vpc
 
 
-def cidr(shipped):
+def networks(shipped):
     """What the check finds of dev."""
     return result_of(CHECKS, "collisions.cidr", subject_of(shipped("dev"))).findings
 
 
 def test_a_network_of_its_own_passes(shipped):
     _vpc("10.1.0.0/16")
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is Outcome.PASSED and "none of 2 other VPCs" in finding.found
 
 
 def test_this_stack_s_own_network_is_not_in_its_way(shipped):
     _vpc("10.0.0.0/16", TAGS)
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize("tags", [OTHERS, [{"Key": "Name", "Value": "shop"}]])
 def test_a_network_that_overlaps_is_warned_of(shipped, tags):
     vpc = _vpc("10.0.128.0/17", tags)
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is Outcome.WARNING
     assert f"10.0.0.0/16 overlaps 10.0.128.0/17 of {vpc}" in finding.found
 
@@ -197,7 +203,7 @@ def test_a_network_that_overlaps_is_warned_of(shipped, tags):
 def test_a_secondary_block_that_overlaps_is_warned_of(shipped):
     vpc = _vpc("10.1.0.0/16")
     client("ec2").associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.0.0.0/20")
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is Outcome.WARNING and "10.0.0.0/20" in finding.found
 
 
@@ -206,7 +212,7 @@ def test_a_block_that_was_taken_away_is_not(shipped):
     added = client("ec2").associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.0.0.0/20")
     association = added["CidrBlockAssociation"]["AssociationId"]
     client("ec2").disassociate_vpc_cidr_block(AssociationId=association)
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is Outcome.PASSED
 
 
@@ -226,7 +232,7 @@ def test_what_another_vpc_is_peered_with_is_looked_at(shipped, aws, status, outc
         },
     }
     aws.give("ec2:DescribeVpcPeeringConnections", {"VpcPeeringConnections": [peering]})
-    (finding,) = cidr(shipped)
+    (finding,) = networks(shipped)
     assert finding.outcome is outcome
     if outcome is Outcome.WARNING:
         assert "10.0.64.0/18 of vpc-elsewhere, peered by pcx-1" in finding.found

@@ -76,8 +76,8 @@ def test_one_too_many_fails_with_code_and_link(aws, subject, name):
     (quota,) = [each for each in QUOTAS if each.name == name]
     assert finding.outcome is Outcome.FAILED
     assert finding.needed == f"a quota of {used + added}"
-    page = f"servicequotas/home/services/{quota.service}/quotas/{quota.code}?region={REGION}"
-    assert f"{quota.code}: https://console.aws.amazon.com/{page}" in finding.fix
+    page = f"servicequotas/home/services/{quota.service}/quotas/{quota.code}"
+    assert f"{quota.code} in {REGION}: https://console.aws.amazon.com/{page}" in finding.fix
 
 
 def test_what_others_use_counts(aws, subject):
@@ -296,18 +296,16 @@ def test_what_is_global_is_asked_in_the_first_region(aws, synthesize):
     subject = subject_of(synthesize("dev", region="eu-west-1"))
     allow(aws, 1)
     asked = []
-
-    def note(request, **_):
-        asked.append(request.url)
-
     for region in ("us-east-1", "eu-west-1"):
         quotas = subject.client("service-quotas", region)
-        quotas.meta.events.register("request-created", note)
+        quotas.meta.events.register(
+            "before-parameter-build", lambda region=region, **_: asked.append(region)
+        )
     for name in ("buckets", "vpcs"):
         assert look(name, subject).outcome is Outcome.FAILED
-    assert not asked, "answered before the wire"
-    assert "region=us-east-1" in look("buckets", subject).fix
-    assert "region=eu-west-1" in look("vpcs", subject).fix
+    assert asked == ["us-east-1", "eu-west-1"]
+    assert "L-DC2B2D3D in us-east-1" in look("buckets", subject).fix
+    assert "L-F678F1CE in eu-west-1" in look("vpcs", subject).fix
 
 
 @pytest.mark.parametrize(
@@ -316,7 +314,7 @@ def test_what_is_global_is_asked_in_the_first_region(aws, synthesize):
 )
 def test_each_partition_has_its_console(shipped, region, console):
     subject = subject_of(shipped("dev"), region=region)
-    assert QUOTAS[0].link(subject).startswith(f"https://{console}/servicequotas/")
+    assert f"{region}: https://{console}/servicequotas/" in QUOTAS[0].asked_for(subject)
 
 
 def test_each_quota_is_one_with_its_source():

@@ -42,7 +42,7 @@ class Web:
         """Another answer at an address, the last one again and again."""
         self.pages.setdefault(url, []).append((status, document, headers))
 
-    def open(self, _, request):
+    def open(self, request):
         """In the place of urllib's own."""
         url = request.full_url
         self.asked.append((url, request.get_header("Authorization")))
@@ -63,7 +63,7 @@ class Web:
 @pytest.fixture(name="web", autouse=True)
 def _web(monkeypatch):
     web = Web()
-    monkeypatch.setattr(urllib.request.HTTPSHandler, "https_open", lambda h, r: web.open(h, r))
+    monkeypatch.setattr(urllib.request.HTTPSHandler, "https_open", web.open)
     return web
 
 

@@ -28,7 +28,8 @@ def test_each_thing_is_found_by_its_path(there):
     assert deployed.database["DBInstanceIdentifier"] == there.at[module.DATABASE]
     assert deployed.load_balancer["LoadBalancerArn"] == there.at[module.LOAD_BALANCER]
     assert deployed.service["serviceArn"] == there.at[module.SERVICE]
-    assert deployed.parameter(Published.VPC_ID) == there.at[module.VPC]
+    name = there.subject.naming.ssm_path("network", "vpc_id")
+    assert deployed.parameters[name] == there.at[module.VPC]
     assert len(deployed.parameters) == len(Published)
     assert deployed.vpc_id == there.at[module.VPC]
     assert {there.at["network/public0"], there.at["network/private2"]} < deployed.subnets.keys()
@@ -89,7 +90,7 @@ def test_what_is_gone_is_none(staging):
     assert deployed.argument("database/subnets", "subnet_ids") is None
     assert deployed.database is deployed.load_balancer is deployed.service is None
     assert deployed.database_groups == deployed.service_groups == set()
-    assert deployed.parameter(Published.VPC_ID) is None
+    assert name not in deployed.parameters
 
 
 def test_passed_is_said_where_nothing_is_found():

@@ -79,6 +79,14 @@ def test_half_a_path_is_none(shipped):
     assert "security/database" not in {path.target for path in open_paths.open_paths(halves)}
 
 
+def test_a_way_out_to_another_is_none_here():
+    rules = [Rule("a", True, "c", "tcp", 22, 22), Rule("b", False, "a", "tcp", 22, 22)]
+    assert not open_paths.open_paths(rules)
+    narrow = (ip_network("192.0.2.0/24"),)
+    rules[0] = Rule("a", True, "192.0.2.0/24", "tcp", 22, 22, narrow)
+    assert open_paths.open_paths(rules) == [OpenPath("a", "192.0.2.0/24", "tcp", 22, 22)]
+
+
 def test_a_way_out_to_everywhere_is_one_into_each_group():
     rules = [
         Rule("a", True, ANYWHERE, ALL, 0, 65535, (ip_network(ANYWHERE),)),
@@ -137,16 +145,17 @@ def test_the_default_group_stays_empty(there):
     assert found.startswith("default security group → default security group all traffic")
 
 
-def test_a_wider_range_of_ports_is_told_once(there):
+@pytest.mark.parametrize(("first", "last"), [(1, 80), (80, 1024)])
+def test_a_wider_range_of_ports_is_told_once(there, first, last):
     """As too open: what was intended is open still."""
     (rule,) = (r for r in rules_of(there, "security/load_balancer") if not r["IsEgress"])
     there.ec2.revoke_security_group_ingress(
         GroupId=there.at["security/load_balancer"],
         SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]],
     )
-    wide = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1024}
+    wide = {"IpProtocol": "tcp", "FromPort": first, "ToPort": last}
     allow(there, "security/load_balancer", {**wide, "IpRanges": [{"CidrIp": ANYWHERE}]})
-    assert "tcp 1-1024 is open" in there.only(EVERY, "open paths").found
+    assert f"tcp {first}-{last} is open" in there.only(EVERY, "open paths").found
 
 
 def test_a_narrower_source_is_told_once(there):
