@@ -365,7 +365,7 @@ KINDS: Mapping[str, Kind] = {
         "wafv2",
         "list_web_acls",
         {"Scope": "$scope"},
-        "WebACLs[?Name == $name].{id: join('/', [Id, $name, $scope]), arn: ARN}",
+        ("WebACLs[?Name == $name].{id: join('/', [Id, $name, $scope]), arn: ARN, web_acl_id: Id}"),
     ),
     "aws_wafv2_web_acl_association": Kind(
         "wafv2",

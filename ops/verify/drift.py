@@ -7,6 +7,7 @@ refers to what isn't there isn't compared, and what other checks tell of is left
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,22 +136,24 @@ def plain(value: Any) -> Any:
     """A value in one form, whoever wrote it: Terraform, in its way, or one of AWS's services.
 
     Numbers and booleans as text, JSON as what it holds, tags and their like as a dictionary, any
-    other list in order, and a list of one as that one.
+    other list in order, a list of one as that one, and what is empty not at all.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, str) and value.startswith("{"):
-        return plain(json.loads(value))
+        with suppress(ValueError):
+            value = json.loads(value)
     if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()} or None
+        entries = {key: plain(each) for key, each in value.items()}
+        return {key: each for key, each in entries.items() if each is not None} or None
     if isinstance(value, list):
         pairs = [_pair(each) for each in value if isinstance(each, Mapping)]
         if pairs and all(pairs):
             return {key: plain(each) for key, each in filter(None, pairs)}
-        entries = sorted(filter(None, map(plain, value)), key=_in_order)
-        return entries[0] if len(entries) == 1 else entries or None
+        ordered = sorted(filter(None, map(plain, value)), key=_in_order)
+        return ordered[0] if len(ordered) == 1 else ordered or None
     return value
 
 

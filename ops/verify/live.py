@@ -375,7 +375,12 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     "aws_vpc_endpoint": _ec2("aws_vpc_endpoint", "VpcEndpoints", "VpcEndpointId"),
     "aws_wafv2_web_acl": (
         _asked(
-            *("wafv2", "get_web_acl", {"ARN": "$arn"}, "WebACL"),
+            *(
+                "wafv2",
+                "get_web_acl",
+                {"Name": "$name", "Scope": "$scope", "Id": "$web_acl_id"},
+                "WebACL",
+            ),
             {
                 "default_action.allow != null": "DefaultAction.Allow != null",
                 "rule[].[priority, name]": "Rules[].[Priority, Name]",

@@ -134,6 +134,17 @@ def test_only_the_keys_that_differ_are_told(there):
         assert not any("force_ssl" in each for each in found)
 
 
+def test_an_answer_of_several_pages(there):
+    rds = there.client("rds")
+    told = rds.describe_db_parameters(DBParameterGroupName=there.at["database/parameters"])
+    parameters = told["Parameters"]
+    first = {"Parameters": parameters[:2], "Marker": "more"}
+    pages = Answers({"DescribeDBParameters": [first, {"Parameters": parameters[2:]}]})
+    with pages.on(rds):
+        assert drift_at(there, "database/parameters") == {}
+    assert len(pages.of("DescribeDBParameters")) == 2
+
+
 def container_of(there, **changes):
     """ECS's answer about the task definition, its container changed."""
     ecs = there.client("ecs")
@@ -275,6 +286,8 @@ def test_a_thing_that_is_there_twice_is_told(there):
         (["b", "a"], ["a", "b"]),
         ("a", ["a"]),
         ([], None),
+        ({"logDriver": "awslogs", "secretOptions": []}, {"logDriver": "awslogs"}),
+        ("{no JSON", "{no JSON"),
         ({"Owner": "me"}, [{"Key": "Owner", "Value": "me"}]),
         ([{"TagKey": "Owner", "TagValue": "me"}], [{"key": "Owner", "value": "me"}]),
         (
