@@ -61,11 +61,10 @@ synth: setup ## Write the Terraform JSON of ENVIRONMENT (all) as copy ENVIRONMEN
 
 .PHONY: test
 test: ## Everything that CI runs
-	@$(MAKE) -j2 --output-sync=target e2e busy  # the one waits for half of its time
+	@$(MAKE) -j2 --output-sync=target e2e checks  # the one waits for half of its time
 
-# What keeps the cores busy, one after the other.
-.PHONY: busy
-busy: lint audit policy unit fuzz
+.PHONY: checks
+checks: lint audit policy unit fuzz ## All of it but the end-to-end tests
 
 .PHONY: ci
 ci: test ## The same

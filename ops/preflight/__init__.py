@@ -13,14 +13,17 @@ from lib.errors import TapError
 from ops.checkup import Check, command
 from ops.preflight import collisions, identity, permissions, policy, quotas, state, versions
 
-OF_THE_ACCOUNT: tuple[Check, ...] = (
-    *identity.CHECKS,
-    *state.CHECKS,
-    *collisions.CHECKS,
-    *versions.CHECKS,
-    *quotas.CHECKS,
-)
-CHECKS = (*OF_THE_ACCOUNT, *permissions.checks())
+
+def checks(deploy_role: str | None = None) -> tuple[Check, ...]:
+    """In their order. ``deploy_role`` is the role that deploys, where it isn't whoever asks."""
+    return (
+        *identity.CHECKS,
+        *state.CHECKS,
+        *collisions.CHECKS,
+        *versions.CHECKS,
+        *quotas.CHECKS,
+        *permissions.checks(deploy_role),
+    )
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,5 +52,4 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
         raise TapError(
             f"{role!r} is no role", hint="write --deploy-role arn:aws:iam::123456789012:role/deploy"
         )
-    checks = (*OF_THE_ACCOUNT, *permissions.checks(role))
-    return command.run(options, environ, lambda subject: checks)
+    return command.run(options, environ, lambda subject: checks(role))

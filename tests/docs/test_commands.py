@@ -122,7 +122,10 @@ def run_by_ci() -> set[str]:
     }
     workflows = (ROOT / ".github").rglob("*.yml")
     front = {"test"}.union(
-        *(re.findall(r"make ([a-z0-9-]+)", path.read_text(encoding="utf-8")) for path in workflows)
+        *(
+            re.findall(r"run: make ([a-z0-9-]+)", path.read_text(encoding="utf-8"))
+            for path in workflows
+        )
     )
     run = {"help"}
     while front:

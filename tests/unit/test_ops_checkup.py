@@ -238,7 +238,7 @@ def test_a_command_s_environments_are_neighbours(shipped, monkeypatch):
 def _findings(monkeypatch, subject):
     """What the command's one check finds; no stack is synthesized anew."""
     found = [passed("all is well")]
-    monkeypatch.setattr(preflight, "CHECKS", (Check("one", lambda _: list(found)),))
+    monkeypatch.setattr(preflight, "checks", lambda _: [Check("one", lambda _: list(found))])
     monkeypatch.setattr(command, "subjects", lambda _: [subject])
     return found
 

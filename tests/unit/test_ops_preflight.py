@@ -76,7 +76,7 @@ def actions(results):
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
 def test_an_empty_account_fails_nothing_and_is_only_read(shipped, name):
-    results = list(look(preflight.CHECKS, subject_of(shipped(name))))
+    results = list(look(preflight.checks(), subject_of(shipped(name))))
     found = [(r.check, f) for r in results for f in r.findings if f.outcome is Outcome.FAILED]
     assert not found
     calls = [call for result in results for call in result.calls]
@@ -85,7 +85,7 @@ def test_an_empty_account_fails_nothing_and_is_only_read(shipped, name):
 
 def test_the_page_has_the_permissions_that_it_needs(shipped, aws):
     """Asked for all that there is, it reads and nothing else."""
-    results = list(look(preflight.CHECKS, everything(shipped, aws)))
+    results = list(look(preflight.checks(), everything(shipped, aws)))
     calls = {call for result in results for call in result.calls}
     assert SOME <= calls
     assert all(map(READS.match, calls)), calls
@@ -99,7 +99,7 @@ def test_the_page_has_the_permissions_that_it_needs(shipped, aws):
 
 
 def test_every_check_is_named_once_and_on_its_page():
-    names = [check.name for check in preflight.CHECKS]
+    names = [check.name for check in preflight.checks()]
     assert len(set(names)) == len(names)
     missing = [name for name in names if f"`{name}`" not in PAGE]
     assert not missing
@@ -108,10 +108,10 @@ def test_every_check_is_named_once_and_on_its_page():
 def test_a_role_that_may_nothing_crashes_nothing(shipped, aws):
     """Every call but who one is is denied: each check that asks says so."""
     subject = subject_of(shipped("prod"), load_balancer={"certificate_arn": CERTIFICATE})
-    calls = {call for r in look(preflight.CHECKS, subject) for call in r.calls}
+    calls = {call for r in look(preflight.checks(), subject) for call in r.calls}
     for call in calls - {"sts:GetCallerIdentity", "ec2:DescribeRegions"}:
         aws.give(call, DENIED)
-    for result in look(preflight.CHECKS, subject_of(shipped("prod"))):
+    for result in look(preflight.checks(), subject_of(shipped("prod"))):
         asked = set(result.calls) - {"sts:GetCallerIdentity", "ec2:DescribeRegions"}
         if asked:
             assert result.outcome is Outcome.FAILED, result
