@@ -44,6 +44,7 @@ ACCOUNT = {
     "ops cdktf destroy": ("tests/unit/test_ops_cdktf.py", '"destroy"'),
     "ops cdktf diff": ("tests/unit/test_ops_cdktf.py", 'main(["cdktf", "diff"'),
     "ops plan": ("tests/e2e/test_deployed.py", 'ops("plan")'),
+    "ops preflight": ("tests/e2e/test_verify.py", 'command(capfd, "preflight")'),
     "ops recover": ("tests/e2e/test_recover.py", "= recover("),
     "ops state bootstrap": ("tests/e2e/test_state_recover.py", "bootstrap(part.place"),
     "ops state migrate": ("tests/e2e/test_state_moves.py", "moved(small, move_home)"),
@@ -51,8 +52,8 @@ ACCOUNT = {
     "ops state status": ("tests/e2e/test_state_deploy.py", 'dev.state("status")'),
     "ops state teardown": ("tests/e2e/test_state_deploy.py", 'dev.state("teardown"'),
     "ops state unlock": ("tests/unit/test_ops_state.py", 'state("unlock", held.id)'),
+    "ops verify": ("tests/e2e/test_verify.py", 'command(capfd, "verify"'),
 }
-CHECKUPS = {"ops preflight", "ops verify"}
 OF_AN_ACCOUNT = {"aws", "curl", "terraform"}
 # What would take too long twice, or write into this folder, and where it is run.
 ELSEWHERE = {
@@ -79,10 +80,11 @@ NOT_IN_CI = {
     "local": "tests/e2e",
     "plans": "tests/e2e/test_deployed.py",
     "snapshots": "tests/snapshots",
+    "report": "tests/unit/test_ops_report.py",
     "synth": "tests/unit/test_ops_cdktf.py",
     "way-out": "tests/integration/test_way_out.py",
 }
-MINUTES = {"bench", "chaos", "ci", "e2e", "fields", "fuzz", "local", "plans", "test"}
+MINUTES = {"bench", "chaos", "checks", "ci", "e2e", "fields", "fuzz", "local", "plans", "test"}
 PLAN = "tests/unit/plans/nothing.json"
 
 
@@ -146,7 +148,7 @@ def needs_account(command: Command) -> bool:
     """Whether it talks to AWS."""
     return (
         command.words[0] in OF_AN_ACCOUNT
-        or command.name in {*ACCOUNT, *CHECKUPS}
+        or (command.name in ACCOUNT and "--policy" not in command.words)
         or "--refresh" in command.words
     )
 
@@ -273,7 +275,7 @@ def test_it_runs(words, synthesized, monkeypatch, capfd, tmp_path):
     monkeypatch.chdir(ROOT)
     for variable in [v for v in os.environ if v.startswith("AWS_") or v == "ENVIRONMENT"]:
         monkeypatch.delenv(variable)
-    if words[:2] == ("ops", "state"):
+    if words[:2] in {("ops", "preflight"), ("ops", "state")}:
         monkeypatch.setenv("ENVIRONMENT", "dev")
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "docs")
     assert main([filled.get(word) or word for word in words[1:]]) == 0
