@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
 def _cli(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     (code,) = graceful.run(Command([CDKTF, *arguments], environ))
     if code == graceful.INTERRUPTED:
-        graceful.say("adopt what AWS was still making: .venv/bin/python -m ops recover")
+        graceful.say("adopt what AWS was still making: docs/recover.md has the command")
     return code
 
 

@@ -18,7 +18,7 @@ from ops.recover.stack import OWNER_TAGS
 
 Tags = Mapping[str, str]
 RECOVER = (
-    "if a killed deploy left it: python -m ops recover; else choose another ENVIRONMENT_SUFFIX"
+    "if a killed deploy left it: pipenv run state recover; else choose another ENVIRONMENT_SUFFIX"
 )
 GONE = {"404", "DBInstanceNotFound", "NoSuchEntity", "ResourceNotFoundException"}
 

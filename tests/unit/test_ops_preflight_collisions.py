@@ -114,7 +114,7 @@ def test_a_name_that_is_taken_fails(shipped, taken, tags):
     result = result_of(CHECKS, check, subject_of(shipped("dev")))
     (finding,) = [each for each in result.findings if each.outcome is not Outcome.PASSED]
     assert finding.outcome is Outcome.FAILED and finding.found.startswith(f"{name} is there")
-    assert "ops recover" in finding.fix and "ENVIRONMENT_SUFFIX" in finding.fix
+    assert "state recover" in finding.fix and "ENVIRONMENT_SUFFIX" in finding.fix
 
 
 def test_a_log_group_whose_name_begins_alike_is_another(shipped):
