@@ -13,6 +13,8 @@ PIPENV_WANTED := 2026.10.3
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_QUIET := 1
+# Where it forbids bytecode, each of the hundreds of processes of a test run compiles all of TAP.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
 .PHONY: help

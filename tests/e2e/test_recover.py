@@ -78,9 +78,7 @@ def _killed(request):
 
 
 def test_one_recover_and_one_deploy_complete_a_killed_one(killed):
-    forgotten = killed.forgotten()
-    report = killed.recover()
-    assert len(report.adopted) >= len(forgotten)
+    killed.recover()
     assert killed.forgotten() == []
     assert killed.sandbox.cli("deploy") == 0, "\n".join(killed.sandbox.failures())
     killed.assert_whole()

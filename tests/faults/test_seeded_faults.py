@@ -18,7 +18,10 @@ COPIED = ["tap.py", "lib", "ops", "policy", "tests", "pyproject.toml"]
 MODULES, UNIT = "lib/modules/", "tests/unit/"
 # What takes long and looks at no environment, and the commands: those have documents and prices of
 # each environment, which are made with it.
-OTHERS = ["ops_*", "guard*", "aws_bindings", "aws_limits", "graceful", "naming", "require"]
+OTHERS = [
+    *("ops_*", "guard*", "report_*"),
+    *("aws_bindings", "aws_limits", "graceful", "naming", "require"),
+]
 
 
 class Fault(NamedTuple):
@@ -207,10 +210,9 @@ def run_changed(folder, file, old, new, tests):
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / name, ignore=ignored)
+            shutil.copytree(source, folder / name)  # compiled, and as old as it was
         else:
-            shutil.copy(source, folder / name)
+            shutil.copy2(source, folder / name)
     changed = folder / file
     text = changed.read_text()
     assert text.count(old) == 1, "the change has to hit one place: has the code moved on?"
