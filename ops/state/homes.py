@@ -72,6 +72,18 @@ class Snapshot:
         return sum(len(each["instances"]) for each in listed if each["mode"] == "managed")
 
     @property
+    def known(self) -> Mapping[str, Any]:
+        """The ids of the resources that it knows, by their addresses."""
+        return {
+            json.dumps(
+                [each.get("module"), each["type"], each["name"], instance.get("index_key")]
+            ): instance.get("attributes", {}).get("id")
+            for each in (self.document or {})["resources"]
+            for instance in each["instances"]
+            if each["mode"] == "managed"
+        }
+
+    @property
     def digest(self) -> str:
         """As Terraform keeps it in the lock table."""
         return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
@@ -341,9 +353,18 @@ class Homes:
             stands = relation(self.local, other)
             # A local state that came from the bucket goes on; one beside the bucket's doesn't.
             fine = {Relation.SAME, Relation.OLDER if self.remote else Relation.NEWER}
-            if stands not in fine:
+            if stands not in fine and not self._from_backup(self.local, other):
                 return disagreement(self.local, other)
         return None
+
+    def _from_backup(self, local: Snapshot, other: Snapshot) -> bool:
+        """Whether the local state is what was moved home, as Terraform's backup words it: a kill
+        in the middle of a change can cut the state itself short."""
+        return (
+            self.remote is None
+            and (local.lineage, local.serial) == (other.lineage, other.serial)
+            and local.known == other.known
+        )
 
 
 def disagreement(local: Snapshot, remote: Snapshot) -> TapError:

@@ -55,6 +55,11 @@ def snapshot(serial=1, lineage="one", resources=2):
     return Snapshot(json.dumps(document).encode())
 
 
+def reworded(state):
+    """The same resources, as another program may write them."""
+    return Snapshot(json.dumps({**state.document, "check_results": []}).encode())
+
+
 BROKEN = Snapshot(b'{"version": 4, "serial": 1, "li')
 
 
@@ -167,6 +172,9 @@ def test_a_state_tells_what_it_is():
         (snapshot(2), snapshot(1), None, None),
         (None, snapshot(3), snapshot(2), None),
         (None, snapshot(2), snapshot(2), None),
+        (None, reworded(snapshot(2)), snapshot(2), None),
+        (None, snapshot(2, resources=1), snapshot(2), "two states"),
+        (reworded(snapshot(2)), snapshot(2), None, "two states"),
         (BROKEN, None, None, "cut short"),
         (None, BROKEN, None, "cut short"),
         (None, None, snapshot(), "was deleted"),
