@@ -236,9 +236,10 @@ def _adapt_kernel_process(process: Any) -> None:
             """End the kernel, giving it the time to finish what it writes for the next run."""
             stdin = self._process.stdin
             if not stdin.closed:
-                stdin.write(b'{"exit":0}\n')
-                stdin.close()
-                with contextlib.suppress(subprocess.TimeoutExpired):
+                # A kernel that was killed reads nothing.
+                with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired):
+                    stdin.write(b'{"exit":0}\n')
+                    stdin.close()
                     self._process.wait(INDEX_SECONDS)
             super().stop()
 

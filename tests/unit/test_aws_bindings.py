@@ -827,6 +827,24 @@ def test_an_index_that_reads_differently_is_loaded_as_it_is(
     assert told == [before, ["beta", "alpha"], "beta", after, True, "set", after]
 
 
+def test_a_kernel_that_was_killed_is_left_without_a_word():
+    code = """
+import lib
+import psutil
+from cdktf import App
+App()
+children = psutil.Process().children(recursive=True)
+assert children
+for child in children:
+    child.kill()
+psutil.wait_procs(children, timeout=10)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # --- Type checks ----------------------------------------------------------------------------------
 
 
