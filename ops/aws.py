@@ -1,7 +1,8 @@
 """boto3's way into the account that a stack is in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -52,6 +53,19 @@ def session_for(
                     hint="use that account's",
                 )
     return session
+
+
+def pages(client: Any, operation: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    """Every page of the answer to a call, of which most have but one."""
+    if client.can_paginate(operation):
+        yield from client.get_paginator(operation).paginate(**arguments)
+    else:
+        yield getattr(client, operation)(**arguments)
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's code for an error: S3 gives a bare status where an answer has no body."""
+    return error.response["Error"]["Code"]
 
 
 @contextmanager

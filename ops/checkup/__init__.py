@@ -18,6 +18,7 @@ from lib.config.environment_config import EnvironmentConfig
 from lib.errors import TapError
 from lib.modules.naming import NamingModule
 from ops import aws
+from ops.aws import code_of
 from ops.stacks import Stack
 
 SERVER_ERROR = 500
@@ -172,11 +173,7 @@ class Subject:
 
     def ask(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:
         """All of the entries that AWS lists under ``key``, over all pages of the answer."""
-        client = self.client(service)
-        if client.can_paginate(operation):
-            pages = client.get_paginator(operation).paginate(**arguments)
-        else:
-            pages = [getattr(client, operation)(**arguments)]
+        pages = aws.pages(self.client(service), operation, **arguments)
         return [entry for page in pages for entry in page.get(key) or ()]
 
 
@@ -260,11 +257,6 @@ def unanswered(error: ClientError) -> bool:
         or "Throttl" in code
         or answer.get("HTTPStatusCode", 0) >= SERVER_ERROR
     )
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's code for an error."""
-    return error.response["Error"]["Code"]
 
 
 def action_of(call: str) -> str:

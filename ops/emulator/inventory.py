@@ -11,6 +11,8 @@ from typing import Any
 
 import jmespath
 
+from ops.aws import pages
+
 Client = Callable[[str], Any]  # ``session.client``
 
 
@@ -52,7 +54,7 @@ class Kind:
             kind, name = self.of_each
             calls = [{**self.arguments, name: item.id} for item in kind.items(client)]
         for arguments in calls:
-            for page in _pages(client(self.service), self.operation, arguments):
+            for page in pages(client(self.service), self.operation, **arguments):
                 by_aws = set(_search(self.by_aws, page)) if self.by_aws else set()
                 for id_ in _search(self.ids, page):
                     yield Item(self.service, self.type, id_, id_ in by_aws)
@@ -252,15 +254,6 @@ def orphans(items: Iterable[Item], state: Mapping[str, Any]) -> list[Item]:
         for item in items
         if not item.by_aws and item.id not in ids and item.id.rpartition(":db:")[2] not in databases
     ]
-
-
-def _pages(
-    client: Any, operation: str, arguments: Mapping[str, Any]
-) -> Iterator[Mapping[str, Any]]:
-    if client.can_paginate(operation):
-        yield from client.get_paginator(operation).paginate(**arguments)
-    else:
-        yield getattr(client, operation)(**arguments)
 
 
 def _search(expression: str, page: Mapping[str, Any]) -> list[str]:

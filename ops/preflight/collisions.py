@@ -13,7 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.checkup import Check, Finding, Subject, code_of, failed, passed, warning
+from ops.aws import code_of
+from ops.checkup import Check, Finding, Subject, failed, passed, warning
 from ops.recover.stack import OWNER_TAGS
 
 Tags = Mapping[str, str]

@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lib.config import aws_limits
 from ops import aws
-from ops.checkup import Check, Finding, Subject, code_of, failed, passed
+from ops.aws import code_of
+from ops.checkup import Check, Finding, Subject, failed, passed
 
 # Where each partition began: a region that nobody has to turn on.
 # https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html

@@ -14,11 +14,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ops.aws import code_of
 from ops.checkup import (
     Check,
     Finding,
     Subject,
-    code_of,
     denied,
     failed,
     not_shown,

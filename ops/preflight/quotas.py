@@ -15,11 +15,11 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from ops.aws import code_of
 from ops.checkup import (
     Check,
     Finding,
     Subject,
-    code_of,
     failed,
     not_shown,
     passed,

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from botocore.exceptions import ClientError
 
 from lib.config.environment_config import StateBackend
+from ops.aws import code_of
 from ops.cdktf_cli import OUTPUT
-from ops.checkup import Check, Finding, Subject, code_of, failed, passed, warning
+from ops.checkup import Check, Finding, Subject, failed, passed, warning
 from ops.state.place import Place, place_of
 from ops.state.status import Status
 

@@ -9,11 +9,11 @@ from botocore.exceptions import ClientError
 
 from lib.config import aws_limits
 from lib.config.environment_config import ZONES, CpuArchitecture
+from ops.aws import code_of
 from ops.checkup import (
     Check,
     Finding,
     Subject,
-    code_of,
     failed,
     not_shown,
     passed,

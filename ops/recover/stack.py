@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lib.errors import TapError
+from ops import aws
 from ops.recover.kinds import KINDS, REMADE, Kind
 
 OWNER_TAGS = ("Project", "Environment", "Suffix")  # whose a thing is
@@ -167,7 +168,7 @@ class Stack:
             try:
                 pages = self._ask(call, {argument: found["id"]})
             except ClientError as error:
-                if "AccessDenied" not in error.response["Error"]["Code"]:
+                if "AccessDenied" not in aws.code_of(error):
                     raise
                 pages = [{}]  # somebody else's, and kept to themselves
                 found["gone"] = True
@@ -230,14 +231,10 @@ class Stack:
         """The pages of AWS's answer; none where it says that there is no such thing."""
         key = json.dumps([kind.service, kind.operation, arguments], sort_keys=True)
         if key not in self._answers:
-            client = self.client(kind.service)
             try:
-                if client.can_paginate(kind.operation):
-                    pages = list(client.get_paginator(kind.operation).paginate(**arguments))
-                else:
-                    pages = [getattr(client, kind.operation)(**arguments)]
+                pages = list(aws.pages(self.client(kind.service), kind.operation, **arguments))
             except ClientError as error:
-                code = error.response["Error"]["Code"]
+                code = aws.code_of(error)
                 if "NotFound" not in code and not code.startswith("NoSuch"):
                     raise
                 pages = []

@@ -14,8 +14,8 @@ from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
 from lib.config.selection import select
 from lib.errors import TapError
 from ops.cdktf_cli import ROOT
-from ops.fields.cost import Effect, effects
 from ops.fields.changes import has, step_of
+from ops.fields.cost import Effect, effects
 from ops.fields.declared import fields
 from ops.report.content import Report
 from ops.report.render import page

@@ -10,11 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lib.errors import TapError
+from ops.aws import code_of
 from ops.recover import recover
 from ops.state.homes import GONE, RECOVER, Homes
 from ops.state.mend import doing, mend_file
 from ops.state.move import move_in
-from ops.state.place import Place, code_of, told
+from ops.state.place import Place, told
 from ops.state.terraform import Terraform
 
 SLOW = "aws_s3_bucket_lifecycle_configuration."

@@ -14,7 +14,8 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from lib.errors import TapError
-from ops.state.place import Place, code_of, told
+from ops.aws import code_of
+from ops.state.place import Place, told
 
 RECOVER = "pipenv run state recover"
 VERSIONS_READ = 25  # the newest; a deploy writes two or three

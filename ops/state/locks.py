@@ -18,8 +18,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lib.errors import TapError
+from ops.aws import code_of
 from ops.state.homes import GONE
-from ops.state.place import Place, code_of, told
+from ops.state.place import Place, told
 
 FILE, TABLE = "lock file", "lock table"
 DENIED = ("403", "AccessDenied", "AccessDeniedException")

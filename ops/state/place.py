@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
 from lib.config.environment_config import EnvironmentConfig, StateLock
 from lib.modules.naming import NamingModule
@@ -104,8 +103,3 @@ def place_of(
 def told() -> AbstractContextManager[None]:
     """What AWS refuses, as an error that a person can act on."""
     return aws.told(hint=HINT)
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's code for an error: S3 gives a bare status where an answer has no body."""
-    return error.response["Error"]["Code"]
