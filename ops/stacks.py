@@ -64,11 +64,16 @@ class Stack:
         (provider,) = document["provider"]["aws"]
         return cls(
             id=document["//"]["metadata"]["stackName"],
-            environment=provider["default_tags"][0]["tags"]["Environment"],
+            environment=_tags(document)["Environment"],
             region=provider["region"],
             resources={resource.address: resource for resource in _resources(document)},
             document=document,
         )
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What the provider tags everything with."""
+        return _tags(self.document)
 
     def all(self, type_: str) -> list[Resource]:
         """Every resource of a type."""
@@ -77,6 +82,11 @@ class Stack:
     def referred(self, resource: Resource, attribute: str) -> list[Resource]:
         """The resources that an argument of one refers to."""
         return [self.resources[a] for a in resource.refers(attribute) if a in self.resources]
+
+
+def _tags(document: Mapping[str, Any]) -> Mapping[str, str]:
+    (provider,) = document["provider"]["aws"]
+    return provider["default_tags"][0]["tags"]
 
 
 def _resources(document: Mapping[str, Any]) -> Iterator[Resource]:

@@ -29,8 +29,7 @@ def _tags(listed: Iterable[Mapping[str, str]] | None) -> Tags:
 
 
 def _ours(subject: Subject, tags: Tags) -> bool:
-    (provider,) = subject.stack.document["provider"]["aws"]
-    ours = provider["default_tags"][0]["tags"]
+    ours = subject.stack.tags
     return all(tags.get(key) == ours[key] for key in OWNER_TAGS)
 
 
@@ -164,8 +163,7 @@ def _parameters(subject: Subject) -> Iterator[Finding]:
     names = {each.get("name") for each in subject.stack.all("aws_ssm_parameter")}
     path = subject.naming.ssm_path("x", "x").removesuffix("/x/x")
     below = {"Key": "Path", "Option": "Recursive", "Values": [path]}
-    (provider,) = subject.stack.document["provider"]["aws"]
-    tags = provider["default_tags"][0]["tags"]
+    tags = subject.stack.tags
     tagged = [{"Key": f"tag:{key}", "Values": [tags[key]]} for key in OWNER_TAGS]
 
     def listed(*filters: Any) -> set[str]:

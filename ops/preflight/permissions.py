@@ -159,8 +159,7 @@ def questions(needs: Iterable[Need]) -> list[Question]:
 
 def arguments(subject: Subject, principal: str, question: Question) -> dict[str, Any]:
     """What the call is given: also what policies ask of a request that Terraform makes."""
-    (provider,) = subject.stack.document["provider"]["aws"]
-    tags = provider["default_tags"][0]["tags"]
+    tags = subject.stack.tags
     known = {
         "aws:PrincipalArn": principal,
         "aws:PrincipalAccount": principal.split(":")[4],

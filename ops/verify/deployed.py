@@ -188,7 +188,7 @@ def or_passed(findings: Iterable[Finding], found: str) -> Iterator[Finding]:
 
 def _there(subject: Subject) -> Iterator[Finding]:
     deployed = Deployed(subject)
-    tags = subject.stack.document["provider"]["aws"][0]["default_tags"][0]["tags"]
+    tags = subject.stack.tags
     if vpc := deployed.id(VPC):
         yield passed(f"{subject.stack.id} is there: {vpc}")
     else:

@@ -116,9 +116,8 @@ def compared(deployed: Deployed, resource: Resource) -> list[Setting] | None:
 
 def _values(deployed: Deployed, resource: Resource) -> Mapping[str, Any]:
     """A resource's arguments, its tags with all that the provider adds, its container in full."""
-    (provider,) = deployed.stack.document["provider"]["aws"]
     values = {**DEFAULTS.get(resource.type, {}), **resource.values}
-    values["tags"] = {**provider["default_tags"][0]["tags"], **resource.get("tags", {})}
+    values["tags"] = {**deployed.stack.tags, **resource.get("tags", {})}
     if "container_definitions" in values:
         (values["container"],) = json.loads(values["container_definitions"])
     return values
