@@ -73,30 +73,32 @@ class Snapshot:
         return sum(len(each["instances"]) for each in listed if each["mode"] == "managed")
 
     @property
-    def known(self) -> Mapping[str, Any]:
-        """The ids of the resources that it knows, by their addresses."""
-        return {
-            json.dumps(
-                [each.get("module"), each["type"], each["name"], instance.get("index_key")]
-            ): instance.get("attributes", {}).get("id")
-            for each in (self.document or {})["resources"]
-            for instance in each["instances"]
-            if each["mode"] == "managed"
-        }
-
-    @property
     def digest(self) -> str:
         """As Terraform keeps it in the lock table."""
         return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
 
     def same(self, other: "Snapshot") -> bool:
-        """Whether both say the same: serial, lineage, resources and all else."""
-        return self.whole and self.document == other.document
+        """Whether both say the same: serial, lineage, resources and all else.
+
+        Terraform writes the results of checks in the random order of a Go map, another each time:
+        https://github.com/hashicorp/terraform/blob/v1.11.4/internal/states/statefile/version4.go
+        """
+        return self.whole and other.whole and _in_order(self) == _in_order(other)
 
     def __str__(self) -> str:
         if not self.whole:
             return f"{len(self.content)} bytes that are no Terraform state"
         return f"serial {self.serial}, lineage {self.lineage}, {self.resources} resources"
+
+
+def _in_order(snapshot: Snapshot) -> Mapping[str, Any]:
+    """What a whole state says, the results of checks in an order of ours."""
+    document = dict(snapshot.document or {})
+    checks = [
+        {**each, "objects": sorted(each.get("objects") or (), key=json.dumps)}
+        for each in document.get("check_results") or ()
+    ]
+    return document | {"check_results": sorted(checks, key=json.dumps)}
 
 
 def backup_of(file: Path) -> Path:
@@ -354,18 +356,9 @@ class Homes:
             stands = relation(self.local, other)
             # A local state that came from the bucket goes on; one beside the bucket's doesn't.
             fine = {Relation.SAME, Relation.OLDER if self.remote else Relation.NEWER}
-            if stands not in fine and not self._from_backup(self.local, other):
+            if stands not in fine:
                 return disagreement(self.local, other)
         return None
-
-    def _from_backup(self, local: Snapshot, other: Snapshot) -> bool:
-        """Whether the local state is what was moved home, as Terraform's backup words it: a kill
-        in the middle of a change can cut the state itself short."""
-        return (
-            self.remote is None
-            and (local.lineage, local.serial) == (other.lineage, other.serial)
-            and local.known == other.known
-        )
 
 
 def disagreement(local: Snapshot, remote: Snapshot) -> TapError:
