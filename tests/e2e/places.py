@@ -103,6 +103,11 @@ class Small:
         if place.uses_lock_table:
             backend["dynamodb_table"] = place.table
         inside = f"{self.gate}.inside"
+        # Checks, whose results Terraform writes in another order each time.
+        condition = {"condition": '${var.n != ""}', "error_message": "no number"}
+        checked = {
+            f"checked{each}": {"value": each, "precondition": condition} for each in range(9)
+        }
         wait = f"mkdir {inside} && until [ -e {self.gate} ]; do sleep 0.05; done; rmdir {inside}"
         return {
             "terraform": {"backend": {"s3": backend}},
@@ -118,7 +123,7 @@ class Small:
                     }
                 }
             },
-            "output": {"n": {"value": "${terraform_data.n.output}"}},
+            "output": {"n": {"value": "${terraform_data.n.output}"}} | checked,
         }
 
     def write(self, document: Mapping[str, Any]) -> None:
