@@ -85,9 +85,12 @@ lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, lice
 
 .PHONY: unit
 unit: setup .tools/checks/.installed .tools/cdktn/.installed ## The tests that take seconds, with coverage
-	@$(RUN) pytest --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
-	  -n auto --dist loadfile \
+	@$(RUN) pytest tests/unit tests/snapshots -n auto --dist loadfile \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
+	@# Of the others coverage is not asked: it takes half as long again.
+	@$(RUN) pytest --ignore=tests/unit --ignore=tests/snapshots \
+	  --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
+	  -n auto --dist loadfile
 
 .PHONY: policy
 policy: setup .tools/checkov/.installed ## Hold every environment against policy checks, offline; OPTIONS="--write"
@@ -135,7 +138,7 @@ format: setup ## Format the code
 snapshots: setup ## Write the snapshots anew: read the difference before you commit it
 	@$(RUN) pytest tests/snapshots --snapshot-update
 	@$(RUN) checks licences --write
-	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/unit/test_guard_fields.py
+	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/ops/test_guard_fields.py
 
 .PHONY: fields
 fields: setup ## Record anew what changing each field of the config does (minutes); then make docs

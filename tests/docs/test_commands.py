@@ -41,8 +41,8 @@ SAYS_SO = re.compile(r"needs?\s(?:an\saccount|credentials)")
 ACCOUNT = {
     "ops apply": ("tests/e2e/test_deployed.py", 'ops("apply")'),
     "ops cdktf deploy": ("tests/e2e/test_state_deploy.py", '"cdktf:deploy"'),
-    "ops cdktf destroy": ("tests/unit/test_ops_cdktf.py", '"destroy"'),
-    "ops cdktf diff": ("tests/unit/test_ops_cdktf.py", 'main(["cdktf", "diff"'),
+    "ops cdktf destroy": ("tests/ops/test_cdktf.py", '"destroy"'),
+    "ops cdktf diff": ("tests/ops/test_cdktf.py", 'main(["cdktf", "diff"'),
     "ops plan": ("tests/e2e/test_deployed.py", 'ops("plan")'),
     "ops preflight": ("tests/e2e/test_verify.py", 'command(capfd, "preflight")'),
     "ops recover": ("tests/e2e/test_recover.py", "= recover("),
@@ -51,20 +51,20 @@ ACCOUNT = {
     "ops state recover": ("tests/e2e/test_state_recover.py", "Mender("),
     "ops state status": ("tests/e2e/test_state_deploy.py", 'dev.state("status")'),
     "ops state teardown": ("tests/e2e/test_state_deploy.py", 'dev.state("teardown"'),
-    "ops state unlock": ("tests/unit/test_ops_state.py", 'state("unlock", held.id)'),
+    "ops state unlock": ("tests/ops/test_state.py", 'state("unlock", held.id)'),
     "ops verify": ("tests/e2e/test_verify.py", 'command(capfd, "verify"'),
 }
 OF_AN_ACCOUNT = {"aws", "curl", "terraform"}
 # What would take too long twice, or write into this folder, and where it is run.
 ELSEWHERE = {
     "checks secrets --write": ("tests/checks/test_secrets.py", 'main(["secrets", "--write"])'),
-    "npx cdktf synth": ("tests/unit/test_ops_cdktf.py", '("synth", ["synth []"])'),
-    "ops cdktf synth": ("tests/unit/test_ops_cdktf.py", '("synth", ["synth []"])'),
-    "ops cost --since": ("tests/unit/test_ops_cost.py", 'main(["cost", "--since"'),
-    "ops diagram": ("tests/unit/test_ops_diagram.py", 'main(["diagram", "--output"'),
-    "ops guard tests/unit/plans": ("tests/docs/test_guard.py", "main(command.split()) == 1"),
+    "npx cdktf synth": ("tests/ops/test_cdktf.py", '("synth", ["synth []"])'),
+    "ops cdktf synth": ("tests/ops/test_cdktf.py", '("synth", ["synth []"])'),
+    "ops cost --since": ("tests/ops/test_cost.py", 'main(["cost", "--since"'),
+    "ops diagram": ("tests/ops/test_diagram.py", 'main(["diagram", "--output"'),
+    "ops guard tests/ops/plans": ("tests/docs/test_guard.py", "main(command.split()) == 1"),
     "ops hcl": ("tests/integration/test_way_out.py", 'main(["hcl", "--output"'),
-    "ops parity": ("tests/unit/test_ops_parity.py", 'main(["parity", "dev", "staging"])'),
+    "ops parity": ("tests/ops/test_parity.py", 'main(["parity", "dev", "staging"])'),
     "tap.py": ("tests/unit/test_tap.py", 'ROOT / "tap.py"'),
 }
 # Make targets that neither `make test` nor a workflow runs, and what is tested of them.
@@ -72,7 +72,7 @@ NOT_IN_CI = {
     "bench": "bench/check.py",
     "chaos": "tests/chaos",
     "clean": "Makefile",
-    "diagram": "tests/unit/test_ops_diagram.py",
+    "diagram": "tests/ops/test_diagram.py",
     "docs": "tests/docs",
     "fields": "tests/e2e/test_deployed.py",
     "format": "Makefile",
@@ -80,12 +80,12 @@ NOT_IN_CI = {
     "local": "tests/e2e",
     "plans": "tests/e2e/test_deployed.py",
     "snapshots": "tests/snapshots",
-    "report": "tests/unit/test_ops_report.py",
-    "synth": "tests/unit/test_ops_cdktf.py",
+    "report": "tests/ops/test_report.py",
+    "synth": "tests/ops/test_cdktf.py",
     "way-out": "tests/integration/test_way_out.py",
 }
 MINUTES = {"bench", "chaos", "checks", "ci", "e2e", "fields", "fuzz", "local", "plans", "test"}
-PLAN = "tests/unit/plans/nothing.json"
+PLAN = "tests/ops/plans/nothing.json"
 
 
 def commands(document: Path) -> list[Command]:

@@ -1,4 +1,4 @@
-"""Real plans of a deployed environment, for the guard: ``make plans`` writes tests/unit/plans."""
+"""Real plans of a deployed environment, for the guard: ``make plans`` writes tests/ops/plans."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.e2e import fields
 from tests.e2e.conftest import SUFFIX
 from tests.synthesized import Synthesized
 
-FOLDER = Path(__file__).parents[1] / "unit" / "plans"
+FOLDER = Path(__file__).parents[1] / "ops" / "plans"
 Document = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ import pytest
 from lib.errors import TapError
 from ops.policy import checkov
 from tests.conftest import BY_NAME
-from tests.unit.test_ops_policy import container, policy, stack_of
+from tests.ops.test_policy import container, policy, stack_of
 
 ADMIN = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 

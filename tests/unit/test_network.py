@@ -122,15 +122,16 @@ def test_the_default_security_group_lets_nothing_through(stack):
 
 
 def test_flow_logs_are_kept_as_the_config_says(stack):
-    network = stack.config.network
-    assert stack.has("network/flow_log") is network.flow_logs
-    if not network.flow_logs:
-        return
     log = stack.at("network/flow_log")
     group = stack.at("network/flow_log_group")
     assert log["traffic_type"] == "ALL"
     assert log["log_destination"] == group.ref("arn")
     assert log["iam_role_arn"] == stack.at("network/flow_log_role").ref("arn")
-    assert group["retention_in_days"] == network.flow_log_retention_days
+    assert group["retention_in_days"] == stack.config.network.flow_log_retention_days
     (statement,) = stack.at("network/flow_log_policy").policy()
     assert statement["Resource"] == [group.ref("arn"), f"{group.ref('arn')}:*"]
+
+
+def test_without_flow_logs_there_is_nothing_of_them(synthesize):
+    stack = synthesize("dev", network={"flow_logs": False})
+    assert [each.path for each in stack.resources if "flow_log" in each.path] == []

@@ -15,7 +15,7 @@ from tests.checkups import (
     result_of,
     subject_of,
 )
-from tests.unit.recover.account import Account
+from tests.ops.recover.account import Account
 
 NO_VALUE = Refusal("NoSuchResourceException")
 # What one production stack adds to an empty account. us-east-1's default VPC is there already,

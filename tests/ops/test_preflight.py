@@ -11,7 +11,7 @@ from ops import preflight
 from ops.checkup import Outcome, action_of, look
 from ops.preflight import registry, state
 from tests.checkups import ACCOUNT, DENIED, MISSING, REGION, account, client, subject_of
-from tests.unit.recover.account import Account
+from tests.ops.recover.account import Account
 
 READS = re.compile(r"\w[\w-]*:(?:Get|List|Describe|Head|Simulate|AssumeRole)")
 PAGE = (Path(__file__).parents[2] / "docs" / "preflight.md").read_text(encoding="utf-8")

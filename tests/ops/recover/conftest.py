@@ -4,7 +4,7 @@ import pytest
 from moto import mock_aws
 
 from ops.emulator import patches
-from tests.unit.recover.account import TINY, Account, Session
+from tests.ops.recover.account import TINY, Account, Session
 
 
 @pytest.fixture(scope="module", name="clients")

@@ -20,8 +20,8 @@ from ops.verify.drift import CHECKS, compared, plain
 from ops.verify.live import ANSWERS, TOLD_ELSEWHERE
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import Synthesized
-from tests.unit.answers import Answers, answered, refusal
-from tests.unit.deployed import ACCOUNT, environment
+from tests.ops.answers import Answers, answered, refusal
+from tests.ops.deployed import ACCOUNT, environment
 
 FAITHFUL = (  # paths of what the tests' environment makes with all of its settings
     *("database/parameters", "load_balancer/target_group", "service/execution_policy"),

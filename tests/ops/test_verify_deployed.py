@@ -9,7 +9,7 @@ from ops.checkup import Outcome, failed, look
 from ops.preflight import identity
 from ops.verify import deployed as module
 from ops.verify.deployed import CHECKS
-from tests.unit.deployed import environment
+from tests.ops.deployed import environment
 
 
 @pytest.fixture(name="there", params=["dev", "staging", "prod"])

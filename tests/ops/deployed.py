@@ -20,7 +20,7 @@ from ops.emulator import patches
 from ops.stacks import Stack
 from ops.verify.deployed import Deployed
 from tests.synthesized import SUFFIX
-from tests.unit.recover.account import MAKERS, REGION, Account, Session
+from tests.ops.recover.account import MAKERS, REGION, Account, Session
 
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.([\w.\[\]]+)\}")
 ACCOUNT = "123456789012"

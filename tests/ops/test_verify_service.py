@@ -16,8 +16,8 @@ from ops.verify import emulated
 from ops.verify.service import CHECKS
 from tests.conftest import BY_NAME
 from tests.synthesized import Synthesized
-from tests.unit.answers import answered
-from tests.unit.deployed import ACCOUNT, environment
+from tests.ops.answers import answered
+from tests.ops.deployed import ACCOUNT, environment
 
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/prod-cluster-qa1/0123456789abcdef"
 

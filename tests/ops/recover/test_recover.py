@@ -14,7 +14,7 @@ from lib.errors import TapError
 from ops import recover as module
 from ops.recover import add_parser, recover, session_for
 from ops.recover.stack import Stack
-from tests.unit.recover.account import (
+from tests.ops.recover.account import (
     DATABASE,
     EIP,
     PARAMETER,

@@ -25,8 +25,8 @@ from ops.verify.deployed import Deployed
 from ops.verify.load_balancer import matches
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import Synthesized
-from tests.unit.answers import answered
-from tests.unit.deployed import ACCOUNT, environment
+from tests.ops.answers import answered
+from tests.ops.deployed import ACCOUNT, environment
 
 listeners, certificate, answers = (check.look for check in load_balancer.CHECKS)
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0123"

@@ -12,8 +12,8 @@ from ops.verify import probe
 from ops.verify.probe import CHECKS, IMAGE
 from tests.conftest import BY_NAME
 from tests.synthesized import Synthesized
-from tests.unit.answers import Answers, refusal
-from tests.unit.deployed import environment
+from tests.ops.answers import Answers, refusal
+from tests.ops.deployed import environment
 
 OK = "1|t|TLSv1.3"
 TIMEOUT = 'psql: error: connection to server at "x" (10.1.3.4), port 5432 failed: timeout expired'

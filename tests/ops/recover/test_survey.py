@@ -12,7 +12,7 @@ from ops.recover.kinds import KINDS, REMADE
 from ops.recover.stack import Stack
 from ops.recover.survey import Survey, settled, survey_of
 from tests.conftest import BY_NAME
-from tests.unit.recover.account import (
+from tests.ops.recover.account import (
     DATABASE,
     EIP,
     MAKERS,

@@ -30,7 +30,7 @@ def _calls(tmp_path, monkeypatch):
     )
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(deploy, "CDKTF", cli)
-    monkeypatch.setattr(deploy, "guarded", lambda *_: 0)  # tests/unit/test_ops_plan.py has it
+    monkeypatch.setattr(deploy, "guarded", lambda *_: 0)  # tests/ops/test_plan.py has it
     monkeypatch.setattr(deploy, "OUTPUT", tmp_path / "cdktf.out")
     monkeypatch.setattr(deploy, "synthesize", Mock())
     for name in ("DB_PASSWORD", "TF_VAR_db_password", "AWS_PROFILE", "AWS_ENDPOINT_URL"):

@@ -5,7 +5,7 @@ import pytest
 from ops.checkup import Outcome
 from ops.verify import database, network, open_paths
 from ops.verify.database import CHECKS
-from tests.unit.deployed import environment
+from tests.ops.deployed import environment
 
 ANYWHERE = "0.0.0.0/0"
 EVERY = (*network.CHECKS, *database.CHECKS, *open_paths.CHECKS)

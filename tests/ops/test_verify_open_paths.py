@@ -15,7 +15,7 @@ from ops.verify.open_paths import (
     intended_rules,
     live_rules,
 )
-from tests.unit.deployed import environment
+from tests.ops.deployed import environment
 
 ANYWHERE = "0.0.0.0/0"
 EVERY = (*network.CHECKS, *database.CHECKS, *open_paths.CHECKS)

@@ -9,8 +9,8 @@ from ops.verify import reachability
 from ops.verify.reachability import CHECKS
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import Synthesized
-from tests.unit.answers import Answers, refusal
-from tests.unit.deployed import environment
+from tests.ops.answers import Answers, refusal
+from tests.ops.deployed import environment
 
 BLOCKED = [
     {"ExplanationCode": "ENI_SG_RULES_MISMATCH", "Component": {"Id": "sg-1"}},
