@@ -100,7 +100,7 @@ policy: setup .tools/checkov/.installed ## Hold every environment against policy
 .PHONY: e2e
 e2e: setup .tools/tf-nag/.installed ## Deploy to an AWS emulator, look, change, interrupt, kill, recover, destroy (ten minutes)
 	@# Each file in one process, the longest first.
-	@$(RUN) pytest tests/e2e/test_recover.py tests/e2e/test_deployed.py tests/e2e/test_verify.py \
+	@$(RUN) pytest $(patsubst %,tests/e2e/test_%.py,deployed recover state_deploy faults password) \
 	  tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
 
 # A seed of the commit's: another with each change, the same on every machine.

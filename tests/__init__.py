@@ -1,2 +1,2 @@
 """Tests: of what TAP synthesizes (unit), of its bytes (snapshots), of what Terraform says to them
-(integration)."""
+(integration), of the commands (ops)."""
