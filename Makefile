@@ -163,8 +163,8 @@ report: setup ## Write a page of each of ENVIRONMENT (all) to report/: parts, co
 	@$(RUN) ops report $(OPTIONS)
 
 .PHONY: bench
-bench: setup ## Measure synthesis against stock loading and other tools (20 minutes)
-	@$(RUN) bench
+bench: setup ## Measure synthesis against stock loading and other tools (20 minutes); OPTIONS="--readme --check"
+	@$(RUN) bench $(OPTIONS)
 
 .PHONY: way-out
 way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL, and compare

@@ -13,7 +13,9 @@ from pathlib import Path
 from bench.workspace import PEERS, WORK, python_peer, typescript_peer
 
 ROOT = Path(__file__).resolve().parents[1]
-WAY_OUT = ROOT / "way_out"
+CDKTN_PACKAGES = ROOT / "requirements" / "cdktn.txt"
+CDKTN_APP = ROOT / "way_out" / "cdktn_app.py"
+AWS_CDK_PEER = PEERS / "aws_cdk_python"
 SUFFIX = "bench"
 WARM_CACHE = WORK / "package-cache"
 
@@ -51,13 +53,16 @@ CONTENDERS = (
     Contender(
         CDKTN,
         "cdktn Python, its stock bindings",
-        lambda: (python_peer("cdktn_python", WAY_OUT), WAY_OUT / "cdktn_app.py"),
+        lambda: (python_peer("cdktn_python", CDKTN_PACKAGES), CDKTN_APP),
         {"TAP_EAGER_BINDINGS": "1"},
     ),
     Contender(
         AWS_CDK,
         "AWS CDK Python",
-        lambda: (python_peer("aws_cdk_python"), PEERS / "aws_cdk_python" / "main.py"),
+        lambda: (
+            python_peer("aws_cdk_python", AWS_CDK_PEER / "requirements.txt"),
+            AWS_CDK_PEER / "main.py",
+        ),
         {},
     ),
 )

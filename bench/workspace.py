@@ -16,9 +16,8 @@ WORK = Path(__file__).resolve().parent / ".work"
 PEERS = Path(__file__).resolve().parent / "peers"
 
 
-def python_peer(name: str, folder: Path | None = None) -> Path:
-    """The Python of the peer's own virtual environment; ``folder`` has its list of packages."""
-    listed = (folder or PEERS / name) / "requirements.txt"
+def python_peer(name: str, listed: Path) -> Path:
+    """The Python of the peer's own virtual environment, with the packages that are ``listed``."""
 
     def install(folder: Path) -> None:
         _run(sys.executable, "-m", "venv", str(folder))
