@@ -30,13 +30,24 @@ class Snapshot:
 
     @cached_property
     def document(self) -> Mapping[str, Any] | None:
-        """What it says; None where it is cut short or no state at all."""
+        """What it says; None where it is cut short or no state at all.
+
+        Terraform writes the results of checks in the random order of a Go map, another each time:
+        https://github.com/hashicorp/terraform/blob/v1.11.4/internal/states/statefile/version4.go
+        They have an order here.
+        """
         try:
             document = json.loads(self.content)
         except ValueError:
             return None
         whole = isinstance(document, dict) and {"lineage", "serial", "resources"} <= set(document)
-        return document if whole else None
+        if not whole:
+            return None
+        checks = [
+            {**each, "objects": sorted(each.get("objects") or (), key=json.dumps)}
+            for each in document.get("check_results") or ()
+        ]
+        return document | {"check_results": sorted(checks, key=json.dumps)}
 
     @classmethod
     def read(cls, file: Path) -> Self | None:
@@ -78,27 +89,13 @@ class Snapshot:
         return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
 
     def same(self, other: "Snapshot") -> bool:
-        """Whether both say the same: serial, lineage, resources and all else.
-
-        Terraform writes the results of checks in the random order of a Go map, another each time:
-        https://github.com/hashicorp/terraform/blob/v1.11.4/internal/states/statefile/version4.go
-        """
-        return self.whole and other.whole and _in_order(self) == _in_order(other)
+        """Whether both say the same: serial, lineage, resources and all else."""
+        return self.whole and self.document == other.document
 
     def __str__(self) -> str:
         if not self.whole:
             return f"{len(self.content)} bytes that are no Terraform state"
         return f"serial {self.serial}, lineage {self.lineage}, {self.resources} resources"
-
-
-def _in_order(snapshot: Snapshot) -> Mapping[str, Any]:
-    """What a whole state says, the results of checks in an order of ours."""
-    document = dict(snapshot.document or {})
-    checks = [
-        {**each, "objects": sorted(each.get("objects") or (), key=json.dumps)}
-        for each in document.get("check_results") or ()
-    ]
-    return document | {"check_results": sorted(checks, key=json.dumps)}
 
 
 def backup_of(file: Path) -> Path:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from lib.config import aws_limits
 from ops import graceful
+from ops.aws import code_of
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed
 from ops.verify.deployed import CLUSTER, Deployed
 from ops.verify.emulated import ON_AWS, emulator
@@ -180,7 +181,7 @@ def _foreign_group(probe: _Probe) -> str:
                 ec2.delete_security_group(GroupId=group)
                 return
             except ClientError as error:
-                in_use = error.response["Error"]["Code"] == "DependencyViolation"
+                in_use = code_of(error) == "DependencyViolation"
                 if not in_use or time.monotonic() > deadline:
                     raise
             time.sleep(POLL_SECONDS)
@@ -261,7 +262,7 @@ def _log(probe: _Probe, task: str) -> str:
                 logGroupName=group, logStreamName=stream, startFromHead=True
             )["events"]
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            if code_of(error) != "ResourceNotFoundException":
                 raise
             events = []
         if events:

@@ -25,16 +25,12 @@ from ops.checkup import (
     warning,
     worst,
 )
-from tests.checkups import ACCOUNT, DENIED, MISSING, Refusal, account, subject_of
+from tests.checkups import ACCOUNT, DENIED, MISSING, Refusal, subject_of
+
+pytestmark = pytest.mark.usefixtures("aws")
 
 WIDTH = 118
 DEV = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1"}
-
-
-@pytest.fixture(name="aws", autouse=True)
-def _aws(monkeypatch):
-    with account(monkeypatch) as answers:
-        yield answers
 
 
 @pytest.fixture(name="subject")

@@ -9,20 +9,15 @@ from tests.checkups import (
     OTHERS,
     TAGS,
     Refusal,
-    account,
     client,
     finding_of,
     result_of,
     subject_of,
 )
 
+pytestmark = pytest.mark.usefixtures("aws")
+
 BUCKET = "dev-us-east-1-tfstate-qa1"
-
-
-@pytest.fixture(name="aws", autouse=True)
-def _aws(monkeypatch):
-    with account(monkeypatch) as answers:
-        yield answers
 
 
 def _bucket(name, tags):

@@ -5,16 +5,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from ops.checkup import Outcome, look
 from ops.preflight.identity import CHECKS, first_region
-from tests.checkups import ACCOUNT, DENIED, Refusal, account, client, finding_of, subject_of
+from tests.checkups import ACCOUNT, DENIED, Refusal, client, finding_of, subject_of
+
+pytestmark = pytest.mark.usefixtures("aws")
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/deploy"
 HONG_KONG = "ap-east-1"
-
-
-@pytest.fixture(name="aws", autouse=True)
-def _aws(monkeypatch):
-    with account(monkeypatch) as answers:
-        yield answers
 
 
 def outcomes(subject):

@@ -9,13 +9,14 @@ from tests.checkups import (
     MISSING,
     REGION,
     Refusal,
-    account,
     client,
     finding_of,
     result_of,
     subject_of,
 )
 from tests.ops.recover.account import Account
+
+pytestmark = pytest.mark.usefixtures("aws")
 
 NO_VALUE = Refusal("NoSuchResourceException")
 # What one production stack adds to an empty account. us-east-1's default VPC is there already,
@@ -36,12 +37,6 @@ ADDED = {
     "parameters": (0, 14),
     "roles": (0, 4),
 }
-
-
-@pytest.fixture(name="aws", autouse=True)
-def _aws(monkeypatch):
-    with account(monkeypatch) as answers:
-        yield answers
 
 
 @pytest.fixture(name="subject")

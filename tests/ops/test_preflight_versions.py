@@ -15,12 +15,13 @@ from tests.checkups import (
     MISSING,
     REGION,
     Refusal,
-    account,
     client,
     finding_of,
     result_of,
     subject_of,
 )
+
+pytestmark = pytest.mark.usefixtures("aws")
 
 CERTIFICATE = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/8f2a"
 NOW = datetime.now(UTC)
@@ -38,12 +39,6 @@ OPTION = {
     "SupportsStorageAutoscaling": True,
     "AvailabilityZones": [{"Name": f"us-east-1{letter}"} for letter in "abc"],
 }
-
-
-@pytest.fixture(name="aws", autouse=True)
-def _aws(monkeypatch):
-    with account(monkeypatch) as answers:
-        yield answers
 
 
 @pytest.fixture(name="subject")
