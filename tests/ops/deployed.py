@@ -19,8 +19,8 @@ from ops.checkup import Outcome, Subject
 from ops.emulator import patches
 from ops.stacks import Stack
 from ops.verify.deployed import Deployed
-from tests.synthesized import SUFFIX
 from tests.ops.recover.account import MAKERS, REGION, Account, Session
+from tests.synthesized import SUFFIX
 
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.([\w.\[\]]+)\}")
 ACCOUNT = "123456789012"

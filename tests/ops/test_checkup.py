@@ -8,9 +8,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from lib.errors import TapError
+from ops import aws as ops_aws
 from ops import preflight
 from ops.__main__ import main
-from ops import aws as ops_aws
 from ops.checkup import (
     Check,
     Finding,

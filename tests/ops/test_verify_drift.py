@@ -19,9 +19,9 @@ from ops.verify import CHECKS as EVERY
 from ops.verify.drift import CHECKS, compared, plain
 from ops.verify.live import ANSWERS, TOLD_ELSEWHERE
 from tests.conftest import BY_NAME, changed
-from tests.synthesized import Synthesized
 from tests.ops.answers import Answers, answered, refusal
 from tests.ops.deployed import ACCOUNT, environment
+from tests.synthesized import Synthesized
 
 FAITHFUL = (  # paths of what the tests' environment makes with all of its settings
     *("database/parameters", "load_balancer/target_group", "service/execution_policy"),

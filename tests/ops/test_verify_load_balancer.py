@@ -24,9 +24,9 @@ from ops.verify import emulated, load_balancer
 from ops.verify.deployed import Deployed
 from ops.verify.load_balancer import matches
 from tests.conftest import BY_NAME, changed
-from tests.synthesized import Synthesized
 from tests.ops.answers import answered
 from tests.ops.deployed import ACCOUNT, environment
+from tests.synthesized import Synthesized
 
 listeners, certificate, answers = (check.look for check in load_balancer.CHECKS)
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0123"

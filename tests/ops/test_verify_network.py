@@ -7,8 +7,8 @@ import pytest
 from ops.checkup import Subject
 from ops.verify import database, network, open_paths
 from ops.verify.network import CHECKS
-from tests.synthesized import Synthesized
 from tests.ops.deployed import environment
+from tests.synthesized import Synthesized
 
 ANYWHERE = "0.0.0.0/0"
 EVERY = (*network.CHECKS, *database.CHECKS, *open_paths.CHECKS)

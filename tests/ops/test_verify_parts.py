@@ -13,9 +13,9 @@ from lib.modules.ssm_outputs import Published
 from ops.checkup import Outcome
 from ops.verify import emulated, parts
 from tests.conftest import BY_NAME, changed
-from tests.synthesized import Synthesized
 from tests.ops.answers import answered
 from tests.ops.deployed import ACCOUNT, environment
+from tests.synthesized import Synthesized
 
 LOOK = {check.name.removeprefix("parts."): check.look for check in parts.CHECKS}
 TASKS = [f"arn:aws:ecs:us-east-1:{ACCOUNT}:task/prod-cluster-qa1/{number}" for number in "12"]

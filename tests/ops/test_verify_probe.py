@@ -11,9 +11,9 @@ from ops.checkup import Outcome
 from ops.verify import probe
 from ops.verify.probe import CHECKS, IMAGE
 from tests.conftest import BY_NAME
-from tests.synthesized import Synthesized
 from tests.ops.answers import Answers, refusal
 from tests.ops.deployed import environment
+from tests.synthesized import Synthesized
 
 OK = "1|t|TLSv1.3"
 TIMEOUT = 'psql: error: connection to server at "x" (10.1.3.4), port 5432 failed: timeout expired'

@@ -8,9 +8,9 @@ from ops.checkup import Outcome
 from ops.verify import reachability
 from ops.verify.reachability import CHECKS
 from tests.conftest import BY_NAME, changed
-from tests.synthesized import Synthesized
 from tests.ops.answers import Answers, refusal
 from tests.ops.deployed import environment
+from tests.synthesized import Synthesized
 
 BLOCKED = [
     {"ExplanationCode": "ENI_SG_RULES_MISMATCH", "Component": {"Id": "sg-1"}},

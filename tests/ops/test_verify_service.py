@@ -15,9 +15,9 @@ from ops.checkup import Outcome, Subject
 from ops.verify import emulated
 from ops.verify.service import CHECKS
 from tests.conftest import BY_NAME
-from tests.synthesized import Synthesized
 from tests.ops.answers import answered
 from tests.ops.deployed import ACCOUNT, environment
+from tests.synthesized import Synthesized
 
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/prod-cluster-qa1/0123456789abcdef"
 
