@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from ops.checkup import Check, Finding, Subject, failed, warning
+from ops.network import open_paths
 from ops.verify.deployed import DATABASE, DEPLOY, SERVICE, Deployed, or_passed
 from ops.verify.network import wrong_ways
 from ops.verify.open_paths import (
@@ -11,7 +12,6 @@ from ops.verify.open_paths import (
     differences,
     group_paths,
     live_rules,
-    open_paths,
     service_groups,
     stranger,
     strangers,

@@ -1,7 +1,6 @@
 """Who may open a connection to whom: what the security groups let through, and what they should.
 
-A rule is half a path: what leaves one group has to be let into the other. Both halves are read from
-the live rules, for every group of the VPC, and held against those of the synthesized stack. What is
+The live rules of every group of the VPC are held against those of the synthesized stack. What is
 narrower than intended is no difference; a prefix list stands for the addresses in it.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
@@ -10,157 +9,14 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed
-from ops.stacks import Stack
+from ops.network import OpenPath, Rule, intended_paths, intended_rules, open_paths, rule_of
 from ops.verify.deployed import DEPLOY, LOAD_BALANCER, Deployed, or_passed, tail
 
-ALL = "all traffic"
-PROTOCOLS = {"-1": ALL, "6": "tcp", "17": "udp", "1": "icmp"}
-PORT_MAX = 65_535
 GROUPS = ("aws_security_group", "aws_default_security_group")
-RULES = {
-    "aws_vpc_security_group_ingress_rule": False,
-    "aws_vpc_security_group_egress_rule": True,
-}
-PEERS = ("cidr_ipv4", "cidr_ipv6", "prefix_list_id", "referenced_security_group_id")
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class OpenPath:
-    """A connection that may be opened. Each end is a security group, by its construct path, or
-    addresses."""
-
-    source: str
-    target: str
-    protocol: str
-    first: int  # ports
-    last: int
-
-    def __str__(self) -> str:
-        return f"{_end(self.source)} → {_end(self.target)} {self.traffic}"
-
-    @property
-    def traffic(self) -> str:
-        """``tcp 443``."""
-        if (self.first, self.last) == (0, PORT_MAX):
-            return self.protocol
-        ports = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-        return f"{self.protocol} {ports}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of a group; ``networks`` are the addresses that its peer stands for, if any."""
-
-    group: str
-    egress: bool
-    peer: str
-    protocol: str
-    first: int
-    last: int
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    id: str = ""
-
-    @property
-    def path(self) -> OpenPath:
-        """The path that it is half of, or all of where the peer is no group."""
-        source, target = (self.group, self.peer) if self.egress else (self.peer, self.group)
-        return OpenPath(source, target, self.protocol, self.first, self.last)
-
-    def covers(self, other: "Rule") -> bool:
-        """Whether it lets through all that the other does."""
-        return (
-            (self.group, self.egress) == (other.group, other.egress)
-            and self.protocol in (ALL, other.protocol)
-            and self.first <= other.first
-            and self.last >= other.last
-            and self._reaches(other)
-        )
-
-    def _reaches(self, other: "Rule") -> bool:
-        if self.peer == other.peer:
-            return True
-        return bool(other.networks) and all(
-            any(_within(network, own) for own in self.networks) for network in other.networks
-        )
-
-
-def _within(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
-    if isinstance(network, IPv4Network):
-        return isinstance(other, IPv4Network) and network.subnet_of(other)
-    return isinstance(other, IPv6Network) and network.subnet_of(other)
-
-
-def _rule(
-    group: str, egress: bool, peer: str, protocol: str, ports: tuple[int | None, int | None]
-) -> Rule:
-    protocol = PROTOCOLS.get(str(protocol), str(protocol))
-    first, last = (port if port not in (None, -1) else None for port in ports)
-    if protocol == ALL or first is None or last is None:
-        first, last = 0, PORT_MAX
-    return Rule(group, egress, peer, protocol, first, last, _networks(peer))
-
-
-def _networks(peer: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return (ip_network(peer, strict=False),)
-    except ValueError:
-        return ()  # a group
-
-
-def _end(name: str) -> str:
-    return name if _networks(name) else tail(name)
-
-
-def intended_rules(stack: Stack) -> list[Rule]:
-    """The rules that the synthesized stack has."""
-    rules = []
-    for type_, egress in RULES.items():
-        for resource in stack.all(type_):
-            (group,) = stack.referred(resource, "security_group_id")
-            (peer,) = (name for name in PEERS if resource.get(name))
-            referred = stack.referred(resource, peer)
-            rules.append(
-                _rule(
-                    group.path,
-                    egress,
-                    referred[0].path if referred else resource.get(peer),
-                    resource.get("ip_protocol"),
-                    (resource.get("from_port"), resource.get("to_port")),
-                )
-            )
-    return rules
-
-
-def open_paths(rules: Iterable[Rule]) -> list[OpenPath]:
-    """What can be opened under these rules."""
-    rules = list(rules)
-    paths = set()
-    for rule in rules:
-        if rule.networks:
-            paths.add(rule.path)
-            continue
-        for other in rules:
-            if rule.egress or not other.egress or other.group != rule.peer:
-                continue
-            if other.peer == rule.group or _everywhere(other):
-                first, last = max(rule.first, other.first), min(rule.last, other.last)
-                protocol, *more = {rule.protocol, other.protocol} - {ALL} or {ALL}
-                if first <= last and not more:
-                    paths.add(OpenPath(rule.peer, rule.group, protocol, first, last))
-    return sorted(paths)
-
-
-def _everywhere(rule: Rule) -> bool:
-    return any(network.prefixlen == 0 and network.version == 4 for network in rule.networks)
-
-
-def intended_paths(stack: Stack) -> list[OpenPath]:
-    """Every path that the synthesized stack opens, from its JSON alone."""
-    return open_paths(intended_rules(stack))
 
 
 def group_paths(deployed: Deployed) -> dict[str, str]:
@@ -201,7 +57,7 @@ def _live_rule(
     if peer is None:
         group = entry["ReferencedGroupInfo"]["GroupId"]
         peer = names.get(group, group)
-    rule = _rule(
+    rule = rule_of(
         names[entry["GroupId"]],
         entry["IsEgress"],
         peer,

@@ -4,17 +4,11 @@ from ipaddress import ip_network
 
 import pytest
 
+from ops.network import ALL, OpenPath, Rule, intended_paths, intended_rules
+from ops.network import open_paths as effective
 from ops.stacks import Stack
 from ops.verify import database, network, open_paths
-from ops.verify.open_paths import (
-    ALL,
-    CHECKS,
-    OpenPath,
-    Rule,
-    intended_paths,
-    intended_rules,
-    live_rules,
-)
+from ops.verify.open_paths import CHECKS, live_rules
 from tests.ops.deployed import environment
 
 ANYWHERE = "0.0.0.0/0"
@@ -76,15 +70,15 @@ def test_half_a_path_is_none(shipped):
         if (rule.group, rule.peer) != ("security/service", "security/database")
     ]
     assert len(halves) == len(rules) - 1
-    assert "security/database" not in {path.target for path in open_paths.open_paths(halves)}
+    assert "security/database" not in {path.target for path in effective(halves)}
 
 
 def test_a_way_out_to_another_is_none_here():
     rules = [Rule("a", True, "c", "tcp", 22, 22), Rule("b", False, "a", "tcp", 22, 22)]
-    assert not open_paths.open_paths(rules)
+    assert not effective(rules)
     narrow = (ip_network("192.0.2.0/24"),)
     rules[0] = Rule("a", True, "192.0.2.0/24", "tcp", 22, 22, narrow)
-    assert open_paths.open_paths(rules) == [OpenPath("a", "192.0.2.0/24", "tcp", 22, 22)]
+    assert effective(rules) == [OpenPath("a", "192.0.2.0/24", "tcp", 22, 22)]
 
 
 def test_a_way_out_to_everywhere_is_one_into_each_group():
@@ -92,7 +86,7 @@ def test_a_way_out_to_everywhere_is_one_into_each_group():
         Rule("a", True, ANYWHERE, ALL, 0, 65535, (ip_network(ANYWHERE),)),
         Rule("b", False, "a", "tcp", 5000, 6000),
     ]
-    assert OpenPath("a", "b", "tcp", 5000, 6000) in open_paths.open_paths(rules)
+    assert OpenPath("a", "b", "tcp", 5000, 6000) in effective(rules)
 
 
 def test_a_deployed_environment_passes(stack):
