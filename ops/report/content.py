@@ -11,17 +11,16 @@ from lib.config.environment_config import EnvironmentConfig
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
 from ops.cost.report import Row, notes, rows
-from ops.diagram import svg
+from ops.diagram.picture import picture
 from ops.fields.changes import CHANGES, ELSEWHERE, base_of, value_at
 from ops.fields.cost import Effect
 from ops.fields.declared import Declared, fields, literal
 from ops.fields.page import parts, recorded
+from ops.network import intended_paths
 from ops.policy.stack import Stack as PolicyStack
 from ops.stacks import Resource, Stack
-from ops.verify.open_paths import intended_paths
 
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.([\w.\[\]*]+)\}")
-FONT, FONTS = "Arial", "Arial, Liberation Sans, Arimo, Helvetica, sans-serif"
 # Where a resource has its name, the most telling first.
 NAMES = (
     *("name", "bucket", "identifier", "family", "alarm_name", "description"),
@@ -124,7 +123,7 @@ class Report:
             notes=said[: len(said) - len(lacking)],
             paths=list(_paths(stack)),
             waivers=_waivers(stack, config, day),
-            picture=_picture(stack),
+            picture=picture(stack),
             outputs=list(_outputs(stack)),
             changes=_changes(config, effects),
         )
@@ -208,12 +207,6 @@ def _waivers(stack: Stack, config: EnvironmentConfig, day: date) -> list[Waived]
         key = (waiver.check, waiver.reason, waiver.cost, waiver.review)
         alike.setdefault(key, []).append(waiver.path)
     return [Waived(*key, key[3] <= day, sorted(paths)) for key, paths in sorted(alike.items())]
-
-
-def _picture(stack: Stack) -> str:
-    """The picture as a part of a page, in fonts as wide as the one that it is laid out by."""
-    text = svg(stack).replace(f'"{FONT}"', f'"{FONTS}"')
-    return re.sub(r"<!--.*?-->\n?", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
 def _outputs(stack: Stack) -> Iterator[Output]:

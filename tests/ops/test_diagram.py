@@ -1,53 +1,60 @@
-"""``ops diagram``: the pictures are the stacks', and the same from the same stack."""
+"""``ops diagram``: the pictures are the stacks', legible, and the same from the same stack."""
 
 import re
+import struct
+import zlib
 from copy import deepcopy
+from xml.etree import ElementTree
 
 import pytest
 
 from lib.config.environment_config import AutoscalingConfig, NatMode, SubnetTier
-from lib.errors import TapError
 from ops import diagram
 from ops.__main__ import main
-from ops.diagram import OUTPUT, png, svg
-from ops.diagram.graph import dot
+from ops.diagram import OUTPUT, png
+from ops.diagram.picture import WIDTH, picture
 from ops.stacks import Stack
 from tests.conftest import BY_NAME
 
-NAMES = {"aws_lb": "balancer", "aws_ecs_service": "service", "aws_db_instance": "database"}
+SVG = "{http://www.w3.org/2000/svg}"
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
+BARS = ("Application Load Balancer", "Fargate service", "PostgreSQL 14")
 
 
 def drawn(synthesized):
-    """The picture of a synthesized stack, in Graphviz's language."""
-    return dot(Stack.read(synthesized.document))
+    """The picture of a synthesized stack."""
+    return picture(Stack.read(synthesized.document))
 
 
-def paths(text):
-    """Who may reach whom, and how: what is drawn as a connection."""
-    found = re.findall(r"^(\w+) -> (\w+) \[penwidth.*label=\"\s*(.*?)\"\]", text, re.MULTILINE)
+def titles(svg, kind):
+    """What is said of each arrow of a kind, in place of the picture."""
+    groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
     return {
-        (NAMES.get(source, source), NAMES.get(target, target), how) for source, target, how in found
-    }
+        group.findtext(f"{SVG}title")
+        for group in groups
+        if group.find(f"{SVG}polygon[@class='{kind}']") is not None
+    } - {"connections that are allowed", "routes"}  # the legend's
 
 
-def routes(text):
-    """From where a route leads to which NAT gateway's subnet."""
-    return set(re.findall(r"^(\w+:z\d):s -> (\w+:z\d):n \[dir=back", text, re.MULTILINE))
+def texts(svg):
+    """Each text, with where it stands."""
+    found = ElementTree.fromstring(svg).iter(f"{SVG}text")
+    return [(float(each.get("x", 0)), float(each.get("y", 0)), each.text or "") for each in found]
 
 
-def tier(text, name):
-    """What is drawn in the public or the private subnets."""
-    found = re.search(rf"subgraph cluster_{name} \{{(.*?)\n\}}", text, re.DOTALL)
-    assert found
-    return found[1]
+def inside(svg, tier):
+    """The texts in a tier's frame."""
+    (frame,) = ElementTree.fromstring(svg).iterfind(f".//{SVG}rect[@class='{tier}']")
+    x, y, width, height = (float(frame.get(name, 0)) for name in ("x", "y", "width", "height"))
+    return [text for left, top, text in texts(svg) if x < left < x + width and y < top < y + height]
 
 
 @pytest.mark.parametrize("name", list(BY_NAME))
 def test_the_pictures_in_the_docs_are_today_s(shipped, name):
-    picture = svg(Stack.read(shipped(name).document))
+    svg = drawn(shipped(name))
     file = OUTPUT / f"{name}.svg"
-    assert file.read_text(encoding="utf-8") == picture, "make diagram draws them anew"
-    assert file.with_suffix(".png").read_bytes() == png(picture), "make diagram draws them anew"
+    assert file.read_text(encoding="utf-8") == svg, "make diagram draws them anew"
+    assert file.with_suffix(".png").read_bytes() == png(svg), "make diagram draws them anew"
 
 
 def test_no_picture_is_left_of_an_environment_that_is_gone():
@@ -56,64 +63,87 @@ def test_no_picture_is_left_of_an_environment_that_is_gone():
 
 def test_the_connections_are_those_of_the_security_groups(stack):
     config = stack.config
-    assert paths(drawn(stack)) == {
-        ("internet", "balancer", "tcp 80 from 0.0.0.0/0"),
-        ("balancer", "service", f"tcp {config.service.container_port}"),
-        ("service", "database", f"tcp {config.database.port}"),
-        ("service", "outside", "tcp 443 to 0.0.0.0/0"),
+    assert titles(drawn(stack), "open") == {
+        "the internet to Application Load Balancer: tcp 80 from 0.0.0.0/0",
+        f"Application Load Balancer to Fargate service: tcp {config.service.container_port}",
+        f"Fargate service to PostgreSQL 14: tcp {config.database.port}",
+        "Fargate service to outside the VPC: tcp 443",
     }
 
 
-def test_every_source_and_port_has_its_arrow(synthesize):
-    certificate = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
+def test_every_source_and_port_is_named(synthesize):
     allowed = ("192.0.2.0/24", "198.51.100.0/24")
-    changes = {"certificate_arn": certificate, "allowed_cidrs": allowed}
-    text = drawn(synthesize("prod", load_balancer=changes))
-    from_outside = {how for source, _, how in paths(text) if source == "internet"}
-    assert from_outside == {f"tcp {port} from {cidr}" for port in (80, 443) for cidr in allowed}
-    assert "listens on 443, 80" in text
+    changes = {"certificate_arn": CERTIFICATE, "allowed_cidrs": allowed}
+    svg = drawn(synthesize("prod", load_balancer=changes))
+    words = {text for _, _, text in texts(svg)}
+    assert {f"tcp {port} from {cidr}" for port in (80, 443) for cidr in allowed} <= words
+    assert "listens on 443, 80; a web ACL (WAF) in front" in words
 
 
-def test_a_range_of_ports_is_told(shipped):
+def test_a_range_of_ports_is_named(shipped):
     document = deepcopy(shipped("dev").document)
     for rule in document["resource"]["aws_vpc_security_group_egress_rule"].values():
         rule["to_port"] = 9999
-    assert ("service", "outside", "tcp 443-9999 to 0.0.0.0/0") in paths(dot(Stack.read(document)))
+    svg = picture(Stack.read(document))
+    assert "Fargate service to outside the VPC: tcp 443-9999" in titles(svg, "open")
+
+
+def test_a_path_past_a_part_has_a_lane_of_its_own(shipped):
+    """Whoever opens the database to the internet sees it in the picture."""
+    document = deepcopy(shipped("prod").document)
+    rules = document["resource"]["aws_vpc_security_group_ingress_rule"]
+    (rule,) = (rule for rule in rules.values() if rule["from_port"] == 5432)
+    rule["cidr_ipv4"] = "0.0.0.0/0"
+    del rule["referenced_security_group_id"]
+    svg = picture(Stack.read(document))
+    assert "the internet to PostgreSQL 14: tcp 5432 from 0.0.0.0/0" in titles(svg, "open")
+    lanes = re.findall(r'points="(\d+),68 (\d+),\d+" class="open line"', svg)
+    assert len({x for x, _ in lanes}) == len(lanes) == 2
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"),
-    [
-        (NatMode.NONE, set()),
-        (NatMode.SINGLE, {("public:z0", f"private:z{zone}") for zone in range(3)}),
-        (NatMode.PER_AZ, {(f"public:z{zone}", f"private:z{zone}") for zone in range(3)}),
-    ],
+    ("mode", "homes"), [(NatMode.NONE, ""), (NatMode.SINGLE, "aaa"), (NatMode.PER_AZ, "abc")]
 )
-def test_routes_lead_where_they_lead(synthesize, mode, expected):
-    text = drawn(synthesize("staging", network={"nat": mode}))
-    assert routes(text) == expected
-    assert text.count("NAT gateway") == len({source for source, _ in expected})
+def test_routes_lead_where_they_lead(synthesize, mode, homes):
+    svg = drawn(synthesize("staging", network={"nat": mode}))
+    assert titles(svg, "routes") == {"internet gateway"} | {
+        f"NAT gateway: us-east-1{zone} to us-east-1{home}" for zone, home in zip("abc", homes)
+    }
+    assert inside(svg, "public").count("NAT gateway") == len({*homes})
 
 
 def test_subnets_by_tier_and_zone(stack):
-    network, text = stack.config.network, drawn(stack)
-    for name, blocks in (("public", network.public_subnets), ("private", network.private_subnets)):
-        cells = re.findall(r"zone (\d)</font><br/>([\d./]+)", tier(text, name))
-        assert cells == [(str(number), str(block)) for number, block in enumerate(blocks, 1)]
+    network, svg = stack.config.network, drawn(stack)
+    zones = [f"us-east-1{letter}" for letter in "abc"]
+    for tier, blocks in (("public", network.public_subnets), ("private", network.private_subnets)):
+        words = inside(svg, tier)
+        assert [word for word in words if word in zones] == zones
+        assert [word for word in words if "/" in word] == [str(block) for block in blocks]
+
+
+def test_zones_may_be_elements_of_the_data_source(shipped):
+    document = deepcopy(shipped("dev").document)
+    (source,) = document["data"]["aws_availability_zones"]
+    for subnet in document["resource"]["aws_subnet"].values():
+        number = "abc".index(subnet["availability_zone"][-1])
+        names = f"data.aws_availability_zones.{source}.names"
+        subnet["availability_zone"] = f"${{element({names}, {number})}}"
+    assert picture(Stack.read(document)) == drawn(shipped("dev"))
 
 
 @pytest.mark.parametrize("subnets", [SubnetTier.PUBLIC, SubnetTier.PRIVATE])
 def test_parts_stand_in_their_subnets(synthesize, subnets):
-    text = drawn(synthesize("staging", service={"subnets": subnets}))
-    public, private = tier(text, "public"), tier(text, "private")
-    assert "aws_lb [" in public and "aws_db_instance [" in private
-    assert ("aws_ecs_service [" in public) == (subnets is SubnetTier.PUBLIC)
-    assert ("aws_ecs_service [" in private) == (subnets is SubnetTier.PRIVATE)
-    assert ("with public IPs" in text) == (subnets is SubnetTier.PUBLIC)
+    svg = drawn(synthesize("staging", service={"subnets": subnets}))
+    parts = {tier: [word for word in inside(svg, tier) if word in BARS] for tier in SubnetTier}
+    service = ["Fargate service"]
+    public = subnets is SubnetTier.PUBLIC
+    assert parts[SubnetTier.PUBLIC] == ["Application Load Balancer", *(service if public else [])]
+    assert parts[SubnetTier.PRIVATE] == [*([] if public else service), "PostgreSQL 14"]
+    assert ("and a public address" in svg) == public
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "words"),
     [
         ({"database": {"multi_az": True}}, "standby in another zone"),
         ({"database": {"instance_class": "db.t3.large"}}, "db.t3.large, 20 GiB"),
@@ -123,44 +153,77 @@ def test_parts_stand_in_their_subnets(synthesize, subnets):
         ({"alarms": None}, None),
     ],
 )
-def test_a_change_of_the_stack_is_seen(synthesize, shipped, changes, told):
+def test_a_change_of_the_stack_is_seen(synthesize, shipped, changes, words):
     before, after = drawn(shipped("staging")), drawn(synthesize("staging", **changes))
     assert before != after
-    assert (told or "VPC") in after and (told or "alarm") not in (before if told else after)
+    assert (words or "VPC") in after and (words or "alarm") not in (before if words else after)
 
 
 def test_what_is_outside_is_counted(stack):
-    text = drawn(stack)
-    for type_, word in (
-        ("aws_ssm_parameter", "SSM parameters"),
-        ("aws_cloudwatch_log_group", "log"),
-    ):
-        assert f"{stack.count(type_)} {word}" in text
-    assert "1 secret<" in text and "s3 by gateway endpoint" in text
+    words = [text for _, _, text in texts(drawn(stack))]
+    assert f"{stack.count('aws_ssm_parameter')} SSM parameters" in words
+    assert f"{stack.count('aws_cloudwatch_log_group')} log groups" in words
+    assert "1 secret" in words and "s3 by gateway endpoint" in words
 
 
 def test_the_same_stack_makes_the_same_bytes(shipped):
     stack = Stack.read(shipped("prod").document)
-    assert svg(stack) == svg(stack)
-    assert png(svg(stack)) == png(svg(stack))
+    assert picture(stack) == picture(stack)
+    assert png(picture(stack)) == png(picture(stack))
 
 
-def test_a_picture_is_legible_at_the_width_of_a_readme(stack):
-    """Some 830 pixels, where a text of 12 points is to be 9 pixels high at the least."""
-    found = re.search(r'<svg width="(\d+)pt"', svg(Stack.read(stack.document)))
-    assert found and 830 / int(found[1]) * 12 >= 9
+def test_a_picture_is_as_wide_as_a_readme_and_its_letters_are_legible(stack):
+    svg = drawn(stack)
+    assert ElementTree.fromstring(svg).get("width") == str(WIDTH) == "830"
+    assert min(map(int, re.findall(r"(\d+)px", svg))) >= 12
 
 
-def test_what_graphviz_refuses_is_told(shipped, monkeypatch):
-    monkeypatch.setattr(diagram, "dot", lambda _: "digraph {")
-    with pytest.raises(TapError, match="Graphviz: .*syntax error"):
-        svg(Stack.read(shipped("dev").document))
+def inked(svg, style):
+    """The pixels that are drawn with a style in place of the picture's own."""
+    svg = re.sub("<style>.*?</style>", f"<style>{style}</style>", svg, flags=re.DOTALL)
+    data, rest = b"", png(svg, zoom=1)[8:]
+    while rest:
+        length, kind = struct.unpack(">I4s", rest[:8])
+        data += rest[8 : 8 + length] if kind == b"IDAT" else b""
+        rest = rest[12 + length :]
+    data, above, found = zlib.decompress(data), bytes(WIDTH), set()
+    for y, start in enumerate(range(0, len(data), WIDTH * 4 + 1)):
+        opacity = data[start + 4 : start + WIDTH * 4 + 1 : 4]
+        above = _unfiltered(data[start], bytearray(opacity), above)
+        found |= {(x, y) for x, value in enumerate(above) if value > 64}
+    return found
 
 
-def test_without_the_package_the_hint_says_so(shipped, monkeypatch, tmp_path):
-    monkeypatch.setattr(diagram, "LAYOUT", tmp_path / "viz")
-    with pytest.raises(TapError, match="viz is not installed"):
-        svg(Stack.read(shipped("dev").document))
+def _unfiltered(kind, line, above):
+    """A row of one channel: https://www.w3.org/TR/png-3/#9Filters"""
+    left = corner = 0
+    for place, up in enumerate(above):
+        near = (left, up, corner)
+        paeth = near[min(range(3), key=[abs(sum(near[:2]) - corner - n) for n in near].__getitem__)]
+        line[place] = (line[place] + (0, left, up, (left + up) // 2, paeth)[kind]) % 256
+        left, corner = line[place], up
+    return bytes(line)
+
+
+LETTERS = "text { font: 13px Arimo; fill: black } rect, polyline, polygon { display: none }"
+LINES = (
+    "text, polygon { display: none } rect { fill: none; stroke: black; stroke-width: 2 } "
+    "polyline { fill: none; stroke: black; stroke-width: 2 } .page { stroke: none }"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("dev", {}),
+        ("prod", {"load_balancer": {"certificate_arn": CERTIFICATE}}),
+        ("staging", {"service": {"subnets": SubnetTier.PUBLIC}}),
+    ],
+)
+def test_no_text_stands_on_a_line(synthesize, name, changes):
+    svg = drawn(synthesize(name, **changes))
+    letters = inked(svg, LETTERS)
+    assert letters and not letters & inked(svg, LINES)
 
 
 def test_the_command_writes_both_forms(tmp_path, monkeypatch, shipped, capsys):
