@@ -163,7 +163,7 @@ report: setup ## Write a page of each of ENVIRONMENT (all) to report/: parts, co
 	@$(RUN) ops report $(OPTIONS)
 
 .PHONY: bench
-bench: setup ## Measure synthesis against stock loading and other tools (20 minutes); OPTIONS="--readme --check"
+bench: setup ## Measure synthesis against stock loading and other tools (20 minutes); OPTIONS="--write --check"
 	@$(RUN) bench $(OPTIONS)
 
 .PHONY: way-out

@@ -39,15 +39,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-cold", action="store_true", help="leave out empty package caches")
     parser.add_argument("--no-copies", action="store_true", help="leave out up to 50 environments")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run here")
-    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     parser.add_argument("--check", action="store_true", help="exit code 1 if a target is missed")
     options = parser.parse_args()
     if options.pairs < 1:
         parser.error("--pairs: at least 1")
     if unknown := sorted(set(options.only) - set(names)):
         parser.error(f"--only: {', '.join(unknown)} is not one of {', '.join(names)}")
-    if options.readme and (options.only != names or options.no_cold or options.no_copies):
-        parser.error("--readme takes a whole run")
+    if options.write and (options.only != names or options.no_cold or options.no_copies):
+        parser.error("--write takes a whole run")
     return options
 
 
@@ -148,8 +148,8 @@ def main() -> int:
         print(f"bench: {minutes:.0f} min, load before {where['load_before']}", file=sys.stderr)
         if options.json:
             options.json.write_text(json.dumps(as_json(where, results, targets), indent=2) + "\n")
-        if options.readme:
-            report.write_readme(ROOT / "README.md", block)
+        if options.write:
+            report.write(ROOT / "docs" / "performance.md", block)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -176,9 +176,9 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_readme(readme: Path, block: str) -> None:
-    """Put the block between the README's markers. Raises ``BenchError`` if it has none."""
-    text = readme.read_text()
+def write(page: Path, block: str) -> None:
+    """Put the block between the page's markers. Raises ``BenchError`` if it has none."""
+    text = page.read_text()
     if not MARKERS.search(text):
-        raise BenchError(f"{readme.name} has no lines <!-- bench --> and <!-- /bench -->")
-    readme.write_text(MARKERS.sub(lambda _: f"\n{block}\n", text, count=1))
+        raise BenchError(f"{page.name} has no lines <!-- bench --> and <!-- /bench -->")
+    page.write_text(MARKERS.sub(lambda _: f"\n{block}\n", text, count=1))
