@@ -182,6 +182,6 @@ def test_the_readme_shows_the_message_that_the_config_gets():
 
 def test_the_readme_s_costs_are_the_cost_page_s():
     page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-    (total,) = re.findall(r"^\| \*\*in all\*\* \|(.*)\|$", page, re.MULTILINE)
+    total, *_ = re.findall(r"^\| \*\*in all\*\* \|(.*)\|$", page, re.MULTILINE)
     dev, staging, prod = (f"${float(sum_):.0f}" for sum_ in re.findall(r"\$([\d.]+)", total))
     assert f"{dev} a month for dev, {staging} for staging and {prod} for prod" in README
