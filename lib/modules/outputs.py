@@ -16,7 +16,6 @@ class AccountOutputs:
     account_id: str
     partition: str
     dns_suffix: str  # of the partition: amazonaws.com, but for China
-    reverse_dns_prefix: str  # of AWS's own services: com.amazonaws, but for China
     region: str  # plain text, from config
 
 

@@ -48,6 +48,5 @@ class ProviderModule(Construct):
             account_id=DataAwsCallerIdentity(self, "caller").account_id,
             partition=partition.partition,
             dns_suffix=partition.dns_suffix,
-            reverse_dns_prefix=partition.reverse_dns_prefix,
             region=config.region,
         )

@@ -15,6 +15,7 @@ from cdktf import (
     Postcondition,
     TerraformResourceLifecycle,
     TerraformSelf,
+    Token,
 )
 from cdktf_cdktf_provider_aws.data_aws_availability_zones import (
     DataAwsAvailabilityZones,
@@ -78,22 +79,7 @@ class VpcModule(Construct):
             egress=[],
             tags=self._name_tag("unused"),
         )
-        self._zones = [f"{account.region}{letter}" for letter in config.zones]
-        # By name, and whatever state they are in: a zone's outage must not move its subnets.
-        DataAwsAvailabilityZones(
-            self,
-            "zones",
-            filter=[DataAwsAvailabilityZonesFilter(name="zone-name", values=self._zones)],
-            lifecycle=TerraformResourceLifecycle(
-                postcondition=[
-                    Postcondition(
-                        condition=Op.eq(Fn.length_of(TerraformSelf.get_any("names")), ZONES),
-                        error_message=f"The region lacks one of {', '.join(self._zones)}: name the "
-                        "letters of zones that it has in network.zones.",
-                    )
-                ]
-            ),
-        )
+        self._zones = self._zones_of(config, account)
         public = self._subnets("public", [str(block) for block in config.public_subnets])
         private = self._subnets("private", [str(block) for block in config.private_subnets])
 
@@ -126,12 +112,15 @@ class VpcModule(Construct):
                         nat_gateway_id=nat.id,
                     )
                 )
-        # Free, and keeps image layers (which ECR serves from S3) off the NAT gateways' bill.
+        # Free, and keeps image layers (which ECR serves from S3) off the NAT gateways' bill. Its name
+        # is the same in China: https://github.com/aws/aws-cdk/issues/16139. Its policy stays open:
+        # tasks reach any host over HTTPS anyway, so that it would keep nothing in, and registries
+        # that keep their layers in S3 would be shut out.
         VpcEndpoint(
             self,
             "s3_endpoint",
             vpc_id=self._vpc.id,
-            service_name=f"{account.reverse_dns_prefix}.{account.region}.s3",
+            service_name=f"com.amazonaws.{account.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in (public_routes, *private_routes)],
             tags=self._name_tag("s3"),
@@ -164,6 +153,32 @@ class VpcModule(Construct):
 
     def _name_tag(self, word: str) -> dict[str, str]:
         return {"Name": self._naming.generate_simple_name(word)}
+
+    def _zones_of(self, config: NetworkConfig, account: AccountOutputs) -> list[str]:
+        """The names of the zones, in the config's order, as the region has them.
+
+        Asked for by name, and whatever state they are in: a zone's outage must not move its
+        subnets. The region's answer is sorted by name, whatever the config's order is. Where it
+        lacks one, the plan says so before it plans a subnet.
+        """
+        names = [f"{account.region}{letter}" for letter in config.zones]
+        zones = DataAwsAvailabilityZones(
+            self,
+            "zones",
+            filter=[DataAwsAvailabilityZonesFilter(name="zone-name", values=names)],
+            lifecycle=TerraformResourceLifecycle(
+                postcondition=[
+                    Postcondition(
+                        condition=Op.eq(Fn.length_of(TerraformSelf.get_any("names")), ZONES),
+                        error_message=f"The region lacks one of {', '.join(names)}: name the "
+                        "letters of zones that it has in network.zones.",
+                    )
+                ]
+            ),
+        )
+        return [
+            Token.as_string(Fn.element(zones.names, sorted(names).index(name))) for name in names
+        ]
 
     def _subnets(self, tier: str, blocks: list[str]) -> list[Subnet]:
         return [

@@ -189,7 +189,7 @@ def _nat_gateways(subject: Subject) -> Iterator[Demand]:
         if gateway["State"] in {"pending", "available", "deleting"}
     )
     added = Counter(
-        str(subnet.get("availability_zone"))
+        each.stack.zone(subnet)
         for each, live in _stacks(subject)
         for gateway in _missing(each.stack, live, "aws_nat_gateway")
         for subnet in each.stack.referred(gateway, "subnet_id")

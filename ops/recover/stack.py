@@ -220,12 +220,8 @@ class Stack:
     def _of_partition(self, attribute: str) -> str:
         """Of the partition that the stack is in: in China, domains end otherwise."""
         partition = self._session.get_partition_for_region(self._session.region_name)
-        suffix = ["amazonaws", "com", *(["cn"] if partition == "aws-cn" else [])]
-        return {
-            "partition": partition,
-            "dns_suffix": ".".join(suffix),
-            "reverse_dns_prefix": ".".join(reversed(suffix)),
-        }[attribute]
+        suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+        return {"partition": partition, "dns_suffix": suffix}[attribute]
 
     def _ask(self, kind: Kind, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The pages of AWS's answer; none where it says that there is no such thing."""

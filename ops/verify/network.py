@@ -71,7 +71,7 @@ def _vpc_differences(deployed: Deployed) -> Iterator[Finding]:
 def _subnets(subject: Subject) -> Iterator[Finding]:
     deployed = Deployed(subject)
     resources = deployed.stack.all("aws_subnet")
-    zones = {subnet.get("availability_zone") for subnet in resources}
+    zones = {deployed.stack.zone(subnet) for subnet in resources}
     yield from or_passed(
         (finding for subnet in resources for finding in _subnet(deployed, subnet)),
         f"{len(resources)} in {len(zones)} zones, none gives out public addresses by itself",
@@ -84,12 +84,11 @@ def _subnet(deployed: Deployed, resource: Resource) -> Iterator[Finding]:
     if found is None:
         yield failed(f"{word}: no such subnet", f"{word}, {resource.get('cidr_block')}", DEPLOY)
         return
-    for argument, key in (
-        ("cidr_block", "CidrBlock"),
-        ("availability_zone", "AvailabilityZone"),
-        ("map_public_ip_on_launch", "MapPublicIpOnLaunch"),
+    for key, wanted in (
+        ("CidrBlock", resource.get("cidr_block")),
+        ("AvailabilityZone", deployed.stack.zone(resource)),
+        ("MapPublicIpOnLaunch", resource.get("map_public_ip_on_launch")),
     ):
-        wanted = resource.get(argument)
         if found[key] != wanted:
             yield failed(
                 f"{word}, {found['SubnetId']}: {key} {found[key]}", f"{key} {wanted}", DEPLOY

@@ -28,7 +28,6 @@ DATA = {
     "aws_partition": {
         "partition": "aws",
         "dns_suffix": "amazonaws.com",
-        "reverse_dns_prefix": "com.amazonaws",
     },
     "aws_caller_identity": {"account_id": ACCOUNT},
 }
@@ -165,10 +164,11 @@ def _close(client, group):
 
 
 def _subnet(account, of, address):
+    stack = Stack.read(account.synthesized.document)
     made = account.client("ec2").create_subnet(
         VpcId=of("vpc_id"),
         CidrBlock=of("cidr_block"),
-        AvailabilityZone=of("availability_zone"),
+        AvailabilityZone=stack.zone(stack.resources[address]),
         **account.specification("subnet", address),
     )
     return made["Subnet"]["SubnetId"]

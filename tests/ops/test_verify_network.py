@@ -70,9 +70,12 @@ def test_a_subnet_in_another_zone(there):
     subnets = there.synthesized.document["resource"]["aws_subnet"]
     (name,) = (name for name in subnets if "private2" in name)
     document = json.loads(json.dumps(there.synthesized.document))
-    document["resource"]["aws_subnet"][name]["availability_zone"] = "us-east-1f"
+    subnet = document["resource"]["aws_subnet"][name]
+    subnet["availability_zone"] = subnet["availability_zone"].replace(", 2)", ", 0)")
     there.synthesized = Synthesized(there.synthesized.config, document)
-    assert "AvailabilityZone us-east-1c" in only(there, "network.subnets").found
+    finding = only(there, "network.subnets")
+    assert "AvailabilityZone us-east-1c" in finding.found
+    assert finding.needed == "AvailabilityZone us-east-1a"
 
 
 def test_an_internet_gateway_that_is_detached(there):

@@ -1,5 +1,7 @@
 """The VPC: subnets over zones, ways out, and nothing public that isn't meant to be."""
 
+import re
+
 import pytest
 
 from lib.config.environment_config import ZONES, NatMode
@@ -14,6 +16,17 @@ def test_the_vpc_is_the_config_s(stack):
     assert stack.at("network/vpc")["enable_dns_support"] is True
 
 
+def zone_name(stack, subnet):
+    """The subnet's zone, of those that the region has of the config's: AWS sorts them by name."""
+    zones = stack.at("network/zones")
+    (filtered,) = zones["filter"]
+    number = re.fullmatch(
+        rf"\$\{{element\({re.escape(zones.address)}\.names, (\d)\)\}}", subnet["availability_zone"]
+    )
+    assert number, f"{subnet['availability_zone']} doesn't ask {zones.address}"
+    return sorted(filtered["values"])[int(number[1])]
+
+
 def test_each_tier_has_a_subnet_in_each_zone(stack):
     network = stack.config.network
     for tier, blocks in zip(TIERS, (network.public_subnets, network.private_subnets), strict=True):
@@ -21,7 +34,7 @@ def test_each_tier_has_a_subnet_in_each_zone(stack):
         for zone, block in enumerate(blocks):
             subnet = stack.at(f"network/{tier}{zone}")
             assert subnet["cidr_block"] == str(block)
-            assert subnet["availability_zone"] == stack.config.region + network.zones[zone]
+            assert zone_name(stack, subnet) == stack.config.region + network.zones[zone]
             assert subnet["vpc_id"] == stack.at("network/vpc").ref("id")
     assert stack.count("aws_subnet") == len(TIERS) * ZONES
 
@@ -37,6 +50,13 @@ def test_a_region_that_lacks_a_zone_is_refused_by_the_plan(synthesize):
     (check,) = zones["lifecycle"]["postcondition"]
     assert check["condition"] == "${(length(self.names) == 3)}"
     assert "ca-central-1d" in check["error_message"]
+
+
+def test_each_subnet_stays_in_its_zone_whatever_the_order_of_the_config_s(synthesize):
+    stack = synthesize("dev", network={"zones": ("c", "a", "b")})
+    for tier in TIERS:
+        found = [zone_name(stack, stack.at(f"network/{tier}{zone}")) for zone in range(ZONES)]
+        assert found == ["us-east-1c", "us-east-1a", "us-east-1b"]
 
 
 def test_no_subnet_gives_out_public_addresses(stack):
@@ -105,14 +125,16 @@ def test_the_mode_changes_routes_and_never_subnets(shipped, synthesize):
 
 def test_s3_is_reached_without_nat_from_every_subnet(stack):
     endpoint = stack.at("network/s3_endpoint")
-    partition = stack.at("provider/partition")
     assert endpoint["vpc_endpoint_type"] == "Gateway"
-    assert endpoint["service_name"] == (
-        f"{partition.ref('reverse_dns_prefix')}.{stack.config.region}.s3"
-    )
     assert set(endpoint["route_table_ids"]) == {
         table.ref("id") for table in stack.all("aws_route_table")
     }
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "cn-north-1"])
+def test_the_gateway_to_s3_has_one_name_in_every_partition(synthesize, region):
+    endpoint = synthesize("dev", region=region).at("network/s3_endpoint")
+    assert endpoint["service_name"] == f"com.amazonaws.{region}.s3"
 
 
 def test_the_default_security_group_lets_nothing_through(stack):
