@@ -52,6 +52,17 @@ IAM_ROLE_ARN_PATTERN: Final = (
     r":role/(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}"
 )
 
+# With a path as a role's, and a name of up to 128 characters; one of AWS's own is of no account.
+IAM_POLICY_ARN_PATTERN: Final = (
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}|aws)"
+    r":policy/(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}"
+)
+
+# https://datatracker.ietf.org/doc/html/rfc1123#section-2
+DOMAIN_NAME_PATTERN: Final = (
+    r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
+)
+
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 TAG_VALUE_PATTERN: Final = r"[\w .:/=+@-]{1,256}"  # letters of any script; empty says nothing
 

@@ -294,7 +294,8 @@ class EnvironmentConfig:
 
     ``account_id`` is the AWS account that Terraform may touch, and no other. It is part of the
     state bucket's name: set it before the first deploy, since later it replaces the bucket.
-    ``deploy_role_arn`` is the role that the provider assumes there.
+    ``deploy_role_arn`` is the role that the provider assumes there. ``permissions_boundary_arn`` is
+    an IAM policy: no role of the stack may do what it doesn't allow.
     """
 
     name: str
@@ -311,6 +312,7 @@ class EnvironmentConfig:
     owner: str = "platform"
     account_id: str | None = None
     deploy_role_arn: str | None = None
+    permissions_boundary_arn: str | None = None
 
     def overridden(
         self, *, region: str | None, backend: StateBackend | None, image: str | None

@@ -245,6 +245,20 @@ def _foreign(
         )
 
 
+_POLICY = "one like arn:aws:iam::123456789012:policy/boundary"
+
+
+def _boundary_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
+    if arn is None:
+        return
+    match = re.fullmatch(aws_limits.IAM_POLICY_ARN_PATTERN, arn)
+    if not match:
+        yield Finding(f"{shown(arn)} is not the ARN of an IAM policy", f"write {_POLICY}")
+        return
+    of_aws = match["account"] == "aws"
+    yield from _foreign(match, "policy", region, None if of_aws else account_id)
+
+
 _ENVIRONMENT_RULES = (
     Rule(
         ("name",),
@@ -264,6 +278,11 @@ _ENVIRONMENT_RULES = (
         ("deploy_role_arn", "region", "account_id"),
         _role_arn,
         f"{_ROLE}, of the region's partition and of account_id",
+    ),
+    Rule(
+        ("permissions_boundary_arn", "region", "account_id"),
+        _boundary_arn,
+        f"{_POLICY}, of the region's partition and of account_id, or AWS's own",
     ),
 )
 

@@ -37,7 +37,7 @@ from constructs import Construct
 
 from lib.config import aws_limits
 from lib.config.environment_config import AutoscalingConfig, ServiceConfig, SubnetTier
-from lib.modules.iam import allow, assume_role_policy, policy_document
+from lib.modules.iam import allow, policy_document, service_role
 from lib.modules.log_group import LOG_STREAMS, log_group
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
@@ -203,13 +203,13 @@ class EcsModule(Construct):
         )
 
     def _role(self, word: str, *statements: Mapping[str, Any]) -> tuple[IamRole, IamRolePolicy]:
-        role = IamRole(
+        role = service_role(
             self,
             f"{word}_role",
-            name=self._naming.generate_name(word, limit=aws_limits.IAM_ROLE_NAME_MAX),
-            assume_role_policy=assume_role_policy(
-                "ecs-tasks.amazonaws.com", account_id=self._account.account_id
-            ),
+            word=word,
+            service="ecs-tasks.amazonaws.com",
+            naming=self._naming,
+            account=self._account,
         )
         policy = IamRolePolicy(
             self,

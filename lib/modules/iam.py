@@ -1,4 +1,4 @@
-"""IAM policy documents as JSON text, so that a reviewer and a policy checker can read them.
+"""Roles of AWS's services, and policies as JSON text: a reviewer and a policy checker read them.
 
 Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -6,6 +6,13 @@ Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_eleme
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from constructs import Construct
+
+from lib.config import aws_limits
+from lib.modules.naming import NamingModule
+from lib.modules.outputs import AccountOutputs
 
 
 def policy_document(*statements: Mapping[str, Any]) -> str:
@@ -18,17 +25,31 @@ def allow(*actions: str, on: str | list[str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": list(actions), "Resource": on}
 
 
-def assume_role_policy(service: str, *, account_id: str) -> str:
-    """Lets an AWS service (``ecs-tasks.amazonaws.com``) take a role, for this account alone.
+def service_role(
+    scope: Construct,
+    id_: str,
+    *,
+    word: str,
+    service: str,
+    naming: NamingModule,
+    account: AccountOutputs,
+) -> IamRole:
+    """A role that an AWS service (``ecs-tasks.amazonaws.com``) takes, for this account alone.
 
     Without the condition another account could make the service use the role for it:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
-    return policy_document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-        }
+    return IamRole(
+        scope,
+        id_,
+        name=naming.generate_name(word, limit=aws_limits.IAM_ROLE_NAME_MAX),
+        permissions_boundary=account.permissions_boundary_arn,
+        assume_role_policy=policy_document(
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account.account_id}},
+            }
+        ),
     )

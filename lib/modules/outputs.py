@@ -17,6 +17,7 @@ class AccountOutputs:
     partition: str
     dns_suffix: str  # of the partition: amazonaws.com, but for China
     region: str  # plain text, from config
+    permissions_boundary_arn: str | None  # of every role; plain text, from config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

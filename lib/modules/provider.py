@@ -49,4 +49,5 @@ class ProviderModule(Construct):
             partition=partition.partition,
             dns_suffix=partition.dns_suffix,
             region=config.region,
+            permissions_boundary_arn=config.permissions_boundary_arn,
         )

@@ -14,7 +14,6 @@ from cdktf_cdktf_provider_aws.db_parameter_group import (
     DbParameterGroupParameter,
 )
 from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret
 from cdktf_cdktf_provider_aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
@@ -22,7 +21,7 @@ from constructs import Construct
 
 from lib.config import aws_limits
 from lib.config.environment_config import DatabaseConfig
-from lib.modules.iam import assume_role_policy
+from lib.modules.iam import service_role
 from lib.modules.log_group import log_group
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
@@ -249,14 +248,15 @@ class RdsModule(Construct):
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
 
-    def _monitoring_role(self, account: AccountOutputs) -> str:
-        role = IamRole(
+    def _monitoring_role(self, account: AccountOutputs) -> tuple[str, IamRolePolicyAttachment]:
+        """The role's ARN, and what has to be there before RDS uses it."""
+        role = service_role(
             self,
             "monitoring_role",
-            name=self._naming.generate_name("rdsmonitoring", limit=aws_limits.IAM_ROLE_NAME_MAX),
-            assume_role_policy=assume_role_policy(
-                "monitoring.rds.amazonaws.com", account_id=account.account_id
-            ),
+            word="rdsmonitoring",
+            service="monitoring.rds.amazonaws.com",
+            naming=self._naming,
+            account=account,
         )
         attachment = IamRolePolicyAttachment(
             self,

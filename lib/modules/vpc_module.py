@@ -24,7 +24,6 @@ from cdktf_cdktf_provider_aws.data_aws_availability_zones import (
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.eip import Eip
 from cdktf_cdktf_provider_aws.flow_log import FlowLog
-from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
 from cdktf_cdktf_provider_aws.nat_gateway import NatGateway
@@ -36,9 +35,8 @@ from cdktf_cdktf_provider_aws.vpc import Vpc
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
 from constructs import Construct
 
-from lib.config import aws_limits
 from lib.config.environment_config import ZONES, NetworkConfig
-from lib.modules.iam import allow, assume_role_policy, policy_document
+from lib.modules.iam import allow, policy_document, service_role
 from lib.modules.log_group import LOG_STREAMS, log_group
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import AccountOutputs, EncryptionOutputs, VpcOutputs
@@ -233,13 +231,13 @@ class VpcModule(Construct):
             retention_days=retention_days,
             encryption=encryption,
         )
-        role = IamRole(
+        role = service_role(
             self,
             "flow_log_role",
-            name=self._naming.generate_name("flowlogs", limit=aws_limits.IAM_ROLE_NAME_MAX),
-            assume_role_policy=assume_role_policy(
-                "vpc-flow-logs.amazonaws.com", account_id=account.account_id
-            ),
+            word="flowlogs",
+            service="vpc-flow-logs.amazonaws.com",
+            naming=self._naming,
+            account=account,
         )
         policy = IamRolePolicy(
             self,

@@ -29,6 +29,7 @@ CHANGES: dict[str, Any] = {
     "owner": "another-team",
     "account_id": "123456789012",
     "deploy_role_arn": "arn:aws:iam::123456789012:role/deploy",
+    "permissions_boundary_arn": "arn:aws:iam::aws:policy/PowerUserAccess",
     "production": True,
     "network.cidr": "10.9.0.0/16",
     "network.nat": NatMode.PER_AZ,

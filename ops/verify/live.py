@@ -234,7 +234,11 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
         _found(
             "aws_iam_role",
             "Role",
-            {"assume_role_policy": "AssumeRolePolicyDocument", "tags": "Tags"},
+            {
+                "assume_role_policy": "AssumeRolePolicyDocument",
+                "permissions_boundary": "PermissionsBoundary.PermissionsBoundaryArn",
+                "tags": "Tags",
+            },
         ),
     ),
     "aws_iam_role_policy": (_found("aws_iam_role_policy", "@", {"policy": "PolicyDocument"}),),

@@ -128,6 +128,10 @@ _PLAUSIBLE: dict[str, Strategy] = {
     "deploy_role_arn": st.one_of(
         st.just("arn:aws:iam::123456789012:role/deploy"), _matching(aws_limits.IAM_ROLE_ARN_PATTERN)
     ),
+    "permissions_boundary_arn": st.one_of(
+        st.just("arn:aws:iam::123456789012:policy/boundary"),
+        _matching(aws_limits.IAM_POLICY_ARN_PATTERN),
+    ),
     "network.cidr": _CIDR,
     "network.flow_log_retention_days": _RETENTION,
     "network.zones": st.permutations("abcdef").map(lambda letters: tuple(letters[:3])),

@@ -128,7 +128,7 @@ BY_HAND = {
     *("RDS_MONITORING_INTERVALS", "RDS_POSTGRES_LOG_EXPORTS", "RDS_PASSWORD_FORBIDDEN"),
     *("RDS_USERNAME_PATTERN", "RDS_DATABASE_NAME_PATTERN", "RESERVED_FIRST_WORDS"),
     *("ALB_SUBNET_FREE_ADDRESSES", "SUBNET_RESERVED_ADDRESSES", "SHORTEST_NAME_MAX"),
-    "INTEGER_MAX",
+    *("INTEGER_MAX", "IAM_POLICY_ARN_PATTERN", "DOMAIN_NAME_PATTERN"),
 }
 
 # botocore says nothing of these; the user guides named beside them do.
@@ -269,6 +269,31 @@ def test_role_arns() -> None:
         "deploy",
     ):
         assert not re.fullmatch(limits.IAM_ROLE_ARN_PATTERN, wrong)
+
+
+def test_policy_arns() -> None:
+    name = shapes("iam")["policyNameType"]
+    for owner in ("123456789012", "aws"):
+        arn = f"arn:aws:iam::{owner}:policy/ci/{'x' * name['max']}"
+        assert re.fullmatch(limits.IAM_POLICY_ARN_PATTERN, arn)
+        assert not re.fullmatch(limits.IAM_POLICY_ARN_PATTERN, arn + "x")
+    assert not re.fullmatch(limits.IAM_POLICY_ARN_PATTERN, "arn:aws:iam::123456789012:role/x")
+
+
+def test_domain_names() -> None:
+    model = shapes("acm")["DomainNameString"]
+    for name in ("a.io", "app.example.com", "xn--mller-kva.example", "1.example.com"):
+        assert re.fullmatch(model["pattern"], name)
+        assert re.fullmatch(limits.DOMAIN_NAME_PATTERN, name)
+    for wrong in (
+        "example",
+        "-a.example",
+        "a-.example",
+        "a..example",
+        "10.0.0.1",
+        "a" * 64 + ".io",
+    ):
+        assert not re.fullmatch(limits.DOMAIN_NAME_PATTERN, wrong), wrong
 
 
 def test_tag_values() -> None:

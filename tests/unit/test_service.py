@@ -20,6 +20,7 @@ from tests.conftest import BY_NAME
 from tests.synthesized import SUFFIX
 
 TABLE = {"dev": (256, 512, 1), "staging": (512, 1024, 2), "prod": (1024, 2048, 3)}
+BOUNDED = "permissions_boundary"
 PRIVATE_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop"
 
 
@@ -171,6 +172,26 @@ class TestRights:
         for role in stack.all("aws_iam_role"):
             (statement,) = role.policy("assume_role_policy")
             assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}
+
+    def test_every_role_keeps_to_the_permissions_boundary(self, stack, synthesize):
+        """Of every environment, with every role that there can be."""
+        assert not [role.path for role in stack.all("aws_iam_role") if role.get(BOUNDED)]
+        policy = "arn:aws:iam::123456789012:policy/boundary"
+        bounded = synthesize(
+            stack.config.name,
+            permissions_boundary_arn=policy,
+            network={"flow_logs": True},
+            database={"monitoring_interval_seconds": 60},
+        )
+        assert {
+            role.path: role.get(BOUNDED) for role in bounded.all("aws_iam_role")
+        } == dict.fromkeys(
+            [
+                *("network/flow_log_role", "database/monitoring_role"),
+                *("service/execution_role", "service/task_role"),
+            ],
+            policy,
+        )
 
     def test_roles_of_two_regions_do_not_share_a_name(self, shipped, synthesize):
         names = [

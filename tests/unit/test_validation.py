@@ -30,6 +30,8 @@ BY_NAME = {name: _SHIPPED[name] for name in ("dev", "staging", "prod")}
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b-2c"
+DOMAIN = {"load_balancer.domain_name": "app.example.com"}
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 DIGEST = "sha256:" + "0a" * 32
 
 
@@ -75,6 +77,16 @@ bad("dev", "deploy_role_arn", "arn:aws:iam::123456789012:user/deploy", "not the 
 bad("dev", "deploy_role_arn", f"arn:aws:iam::{ACCOUNT}:role/", "not the ARN of an IAM role")
 bad("dev", "deploy_role_arn", f"arn:aws-cn:iam::{ACCOUNT}:role/a", "in partition aws-cn")
 bad("prod", "deploy_role_arn", ROLE, "in account 123456789012", {"account_id": "0" * 12})
+bad("dev", "permissions_boundary_arn", ROLE, "not the ARN of an IAM policy")
+bad("dev", "permissions_boundary_arn", f"{BOUNDARY}/", "not the ARN of an IAM policy")
+bad(
+    *("dev", "permissions_boundary_arn", BOUNDARY.replace("aws:", "aws-cn:", 1)),
+    "in partition aws-cn",
+)
+bad(
+    *("prod", "permissions_boundary_arn", BOUNDARY, "the policy is in account 123456789012"),
+    {"account_id": "0" * 12},
+)
 bad("prod", "production", False, "not held to the rules of production")
 
 # network
@@ -473,7 +485,21 @@ GOOD: list[tuple[str, Changes]] = [
     ("prod", {"load_balancer.certificate_arn": CERTIFICATE, "account_id": ACCOUNT}),
     (
         "prod",
-        {"load_balancer.certificate_arn": CERTIFICATE, "load_balancer.allow_plain_http": False},
+        {
+            "load_balancer.certificate_arn": CERTIFICATE,
+            "load_balancer.allow_plain_http": False,
+            **DOMAIN,
+        },
+    ),
+    ("dev", {"load_balancer.domain_name": f"{'a.' * 125}com"}),
+    ("dev", {"service.database_ca_file": "/etc/ssl/rds/global-bundle.pem"}),
+    ("prod", {"permissions_boundary_arn": BOUNDARY, "account_id": ACCOUNT}),
+    (
+        "prod",
+        {
+            "permissions_boundary_arn": "arn:aws:iam::aws:policy/PowerUserAccess",
+            "account_id": ACCOUNT,
+        },
     ),
     ("dev", {"load_balancer.allow_plain_http": False}),
     ("prod", {"load_balancer.waf": None}),
