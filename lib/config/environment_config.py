@@ -219,6 +219,9 @@ class LoadBalancerConfig:
 
     With ``certificate_arn`` it serves HTTPS and redirects HTTP to it; without, plain HTTP, which
     production refuses unless ``allow_plain_http`` says so. A certificate of ACM's costs nothing.
+    ``domain_name`` is the address that is published: the certificate has to be for it, and its DNS
+    record, which TAP doesn't make, has to lead to the load balancer. Without a domain the load
+    balancer's own name is published, which no certificate is for.
     """
 
     certificate_arn: str | None = None
@@ -229,6 +232,7 @@ class LoadBalancerConfig:
     idle_timeout_seconds: int = 60
     deregistration_delay_seconds: int = 30
     deletion_protection: bool = True
+    domain_name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

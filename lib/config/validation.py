@@ -789,6 +789,14 @@ def _production_https(certificate_arn: str | None, allow_plain_http: bool) -> It
         )
 
 
+def _domain_of_certificate(domain: str | None, certificate_arn: str | None) -> Iterator[Finding]:
+    if domain is None and certificate_arn is not None:
+        yield Finding(
+            "no certificate is for the load balancer's own name",
+            "write the domain that the certificate is for, such as app.example.com",
+        )
+
+
 def _allowed_cidrs(cidrs: tuple[str, ...]) -> Iterator[Finding]:
     if not cidrs:
         yield Finding("nobody may reach the load balancer", "write ('0.0.0.0/0',) for everybody")
@@ -838,6 +846,17 @@ _LOAD_BALANCER_RULES = (
     ),
     production_wants(
         "load_balancer.deletion_protection", True, "its address must survive a wrong plan"
+    ),
+    matches(
+        "load_balancer.domain_name",
+        aws_limits.DOMAIN_NAME_PATTERN,
+        "a domain name",
+        "one like app.example.com, in small letters",
+    ),
+    Rule(
+        ("load_balancer.domain_name", "load_balancer.certificate_arn"),
+        _domain_of_certificate,
+        "one that the certificate is for, where there is a certificate",
     ),
 )
 

@@ -126,7 +126,7 @@ class AlbModule(Construct):
         scheme = "https" if config.certificate_arn else "http"
         self.outputs = LoadBalancerOutputs(
             dns_name=balancer.dns_name,
-            url=f"{scheme}://{balancer.dns_name}",
+            url=f"{scheme}://{config.domain_name or balancer.dns_name}",
             arn_suffix=balancer.arn_suffix,
             target_group_arn=target_group.arn,
             target_group_arn_suffix=target_group.arn_suffix,

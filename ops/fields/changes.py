@@ -78,6 +78,7 @@ CHANGES: dict[str, Any] = {
     "service.autoscaling": AutoscalingConfig(min_count=2, max_count=4),
     "service.container_insights": False,
     "service.log_retention_days": 90,
+    "service.database_ca_file": "/etc/ssl/rds/global-bundle.pem",
     "load_balancer.certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/8f2a",
     "load_balancer.tls_policy": "ELBSecurityPolicy-TLS13-1-3-2021-06",
     "load_balancer.allow_plain_http": True,
@@ -86,6 +87,7 @@ CHANGES: dict[str, Any] = {
     "load_balancer.idle_timeout_seconds": 90,
     "load_balancer.deregistration_delay_seconds": 60,
     "load_balancer.deletion_protection": True,
+    "load_balancer.domain_name": "app.example.com",
     "state.backend": StateBackend.LOCAL,
     "state.lock": StateLock.BOTH,
     "state.noncurrent_version_days": 30,
@@ -206,10 +208,16 @@ def _memory_for(config: EnvironmentConfig, cpu: int) -> int:
     return next((size for size in sizes if size >= config.service.memory_mib), sizes[-1])
 
 
+def _tried_domain(config: EnvironmentConfig, _value: Any) -> str:
+    return config.load_balancer.domain_name or CHANGES["load_balancer.domain_name"]
+
+
 # What a value is only valid with, or does nothing without.
 _ALONGSIDE: Mapping[str, Mapping[str, Callable[[EnvironmentConfig, Any], Any]]] = {
     "service.cpu_units": {"service.memory_mib": _memory_for},
+    "load_balancer.certificate_arn": {"load_balancer.domain_name": _tried_domain},
     "load_balancer.tls_policy": {
-        "load_balancer.certificate_arn": lambda *_: CHANGES["load_balancer.certificate_arn"]
+        "load_balancer.certificate_arn": lambda *_: CHANGES["load_balancer.certificate_arn"],
+        "load_balancer.domain_name": _tried_domain,
     },
 }

@@ -1,7 +1,7 @@
 """What the region sells today: the database, its zones, the certificate, the image."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -238,12 +238,21 @@ def _certificate(subject: Subject) -> Iterator[Finding]:
     until = told["NotAfter"]
     left = until - datetime.now(UTC)
     said = f"{told['DomainName']}, until {until.date()}"
-    if left < timedelta():
+    domain = subject.config.load_balancer.domain_name
+    if domain and not covers(told, domain):
+        yield failed(f"{said}: not for {domain}", f"a certificate for {domain}", fix)
+    elif left < timedelta():
         yield failed(f"{said}: expired", "a valid certificate", fix)
     elif left < CERTIFICATE_WARNING:
         yield warning(said, "longer than a month", "see in ACM why it is not renewed, or import")
     else:
         yield passed(said)
+
+
+def covers(certificate: Mapping[str, Any], domain: str) -> bool:
+    """Whether a certificate of ACM's is for a domain; a * stands for one label."""
+    names = {certificate["DomainName"], *certificate.get("SubjectAlternativeNames", ())}
+    return domain in names or f"*.{domain.partition('.')[2]}" in names
 
 
 def _mend(status: str) -> str:

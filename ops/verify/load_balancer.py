@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed, warning
+from ops.preflight.versions import covers
 from ops.verify.deployed import DEPLOY, Deployed, or_passed
 from ops.verify.emulated import ON_AWS, emulator
 
@@ -104,7 +105,7 @@ def _answers(subject: Subject) -> Iterator[Finding]:
     try:
         if config.certificate_arn:
             yield from _redirect(name, check.path)
-            host = _domain(subject, config.certificate_arn)
+            host = config.domain_name or name
         answer = ask(name, check.path, host, tls=bool(config.certificate_arn))
     except ssl.SSLCertVerificationError as error:
         found = f"TLS: {error.verify_message}"
@@ -132,12 +133,6 @@ def _redirect(name: str, path: str) -> Iterator[Finding]:
         yield passed(f"{said} in {plain.seconds * 1000:.0f} ms")
     else:
         yield failed(said, "301 to https://", DEPLOY)
-
-
-def _domain(subject: Subject, certificate: str) -> str:
-    """A name that the certificate is for: that of the load balancer is in none."""
-    found = subject.client("acm").describe_certificate(CertificateArn=certificate)
-    return found["Certificate"]["DomainName"].replace("*", "www")
 
 
 def ask(name: str, path: str, host: str, *, tls: bool = False) -> Answer:
@@ -183,7 +178,14 @@ def _certificate(subject: Subject) -> Iterator[Finding]:
         return
     ends = found["NotAfter"]
     said = f"for {found['DomainName']}, until {ends:%Y-%m-%d}"
-    if ends - datetime.now(UTC) < EXPIRES:
+    domain = subject.config.load_balancer.domain_name
+    if domain and not covers(found, domain):
+        yield failed(
+            f"it is {said}",
+            f"for {domain}",
+            f"aws acm request-certificate --domain-name {domain}; its ARN as certificate_arn",
+        )
+    elif ends - datetime.now(UTC) < EXPIRES:
         renewal = found.get("RenewalSummary", {}).get("RenewalStatus", "none")
         yield warning(said, f"{EXPIRES.days} days at least", f"renewal in ACM: {renewal}")
     else:

@@ -177,6 +177,9 @@ _PLAUSIBLE: dict[str, Strategy] = {
         r"arn:aws:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9/-]{1,40}"
     ),
     "load_balancer.tls_policy": _matching(aws_limits.TLS_POLICY_PATTERN),
+    "load_balancer.domain_name": st.one_of(
+        st.none(), st.just("app.example.com"), _matching(r"[A-Za-z0-9.-]{1,20}")
+    ),
     "load_balancer.waf.requests_per_address": st.integers(
         aws_limits.WAF_RATE_LIMIT_MIN - 1, aws_limits.WAF_RATE_LIMIT_MAX + 1
     ),
@@ -273,6 +276,7 @@ _TOGETHER = st.one_of(
         {
             "load_balancer.certificate_arn": _PLAUSIBLE["load_balancer.certificate_arn"],
             "load_balancer.tls_policy": _PLAUSIBLE["load_balancer.tls_policy"],
+            "load_balancer.domain_name": _PLAUSIBLE["load_balancer.domain_name"],
         }
     ),
     st.fixed_dictionaries(

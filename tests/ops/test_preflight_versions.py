@@ -254,6 +254,13 @@ def test_an_issued_certificate_passes(aws, certified):
     assert finding.outcome is Outcome.PASSED and "shop.example" in finding.found
 
 
+def test_a_certificate_for_another_domain_fails(aws, shipped):
+    names = {"certificate_arn": CERTIFICATE, "domain_name": "app.example.com"}
+    certificate(aws)
+    finding = look("certificate", subject_of(shipped("prod"), load_balancer=names))
+    assert finding.outcome is Outcome.FAILED and "not for app.example.com" in finding.found
+
+
 def test_none_is_needed_where_the_config_names_none(subject):
     result = result_of(CHECKS, "versions.certificate", subject)
     assert result.outcome is Outcome.PASSED and not result.calls

@@ -35,7 +35,10 @@ CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0123"
 @pytest.fixture(scope="module", name="there")
 def _there():
     """Production with a certificate of ACM's, for app.example.com. No test changes anything."""
-    config = changed(BY_NAME["prod"], load_balancer={"certificate_arn": CERTIFICATE})
+    config = changed(
+        BY_NAME["prod"],
+        load_balancer={"certificate_arn": CERTIFICATE, "domain_name": "app.example.com"},
+    )
     with environment(Synthesized.of(config)) as there:
         yield there
 
@@ -49,7 +52,9 @@ def _secure(there):
 def _plain(there):
     """The same, as if it had no certificate; its listeners aren't looked at."""
     subject = there.subject
-    subject.config = changed(subject.config, load_balancer={"certificate_arn": None})
+    subject.config = changed(
+        subject.config, load_balancer={"certificate_arn": None, "domain_name": None}
+    )
     return subject
 
 
@@ -286,15 +291,38 @@ def certificate_of(secure, **changes):
 
 
 def test_a_certificate_for_another_name(secure, trusted, leads):
+    """The load balancer shows it, and ACM says so of the one that is configured."""
+    secure.config = changed(secure.config, load_balancer={"domain_name": "www.example.org"})
     with (
         serving(301, location="https://app.example.com/") as (_, first),
         serving(200, context=trusted) as (_, port),
-        certificate_of(secure, DomainName="*.example.org"),
     ):
         leads(secure, port80=first, port443=port)
         _, answer = answers(secure)
     assert "Hostname mismatch" in answer.found
     assert answer.needed == "a certificate for www.example.org"
+    found = only(certificate, secure)
+    assert (found.outcome, found.needed) == (Outcome.FAILED, "for www.example.org")
+    assert "--domain-name www.example.org" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("names", "covered"),
+    [
+        (["app.example.com"], True),
+        (["example.com", "app.example.com"], True),
+        (["*.example.com"], True),
+        (["example.com"], False),
+        (["*.com"], False),
+        (["*.app.example.com"], False),
+    ],
+)
+def test_names_that_a_certificate_is_for(secure, names, covered):
+    ends = datetime.now(UTC) + timedelta(days=300)
+    told = {"DomainName": names[0], "SubjectAlternativeNames": names, "NotAfter": ends}
+    with certificate_of(secure, **told):
+        (found,) = certificate(secure)
+    assert (found.outcome is Outcome.PASSED) is covered
 
 
 def test_a_certificate_that_was_not_issued(secure):

@@ -4,6 +4,7 @@ import pytest
 
 from lib.config.environment_config import HealthCheckConfig
 
+DOMAIN = "app.example.com"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
 
 
@@ -38,7 +39,9 @@ class TestCertificate:
     @pytest.fixture
     def secured(self, synthesize):
         """Production with a certificate."""
-        return synthesize("prod", load_balancer={"certificate_arn": CERTIFICATE})
+        return synthesize(
+            "prod", load_balancer={"certificate_arn": CERTIFICATE, "domain_name": DOMAIN}
+        )
 
     def test_http_is_redirected(self, secured):
         listener = secured.at("load_balancer/http")
@@ -65,12 +68,20 @@ class TestCertificate:
         needed = secured.at("service/service")["depends_on"]
         assert secured.at("load_balancer/https").address in needed
 
-    def test_the_published_address_is_https(self, secured):
-        assert secured.at("outputs/parameters/service_url")["value"].startswith("https://")
+    def test_the_published_address_is_the_one_that_the_certificate_is_for(self, secured):
+        assert secured.at("outputs/parameters/service_url")["value"] == f"https://{DOMAIN}"
+        balancer = secured.at("load_balancer/load_balancer").ref("dns_name")
+        published = secured.at("outputs/parameters/service_load_balancer_dns_name")["value"]
+        assert published == balancer, "whoever makes the DNS record needs it"
 
     def test_the_http_listener_is_changed_and_not_replaced(self, secured, shipped):
         before, after = (s.at("load_balancer/http").address for s in (shipped("prod"), secured))
         assert before == after
+
+
+def test_a_domain_without_a_certificate_is_published_too(synthesize):
+    stack = synthesize("dev", load_balancer={"domain_name": DOMAIN})
+    assert stack.at("outputs/parameters/service_url")["value"] == f"http://{DOMAIN}"
 
 
 def test_the_target_group_checks_health_as_the_config_says(synthesize):

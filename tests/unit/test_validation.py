@@ -247,20 +247,37 @@ bad("prod", "service.autoscaling.memory_target_percent", 0, "below the minimum o
 bad("prod", "service.autoscaling.memory_target_percent", 101, "above the maximum of 100 percent")
 
 # load balancer
-bad("dev", "load_balancer.certificate_arn", "certificate", "not the ARN of an ACM certificate")
-bad("dev", "load_balancer.certificate_arn", ROLE, "not the ARN of an ACM certificate")
+for arn in ("certificate", ROLE):
+    wrong = "not the ARN of an ACM certificate"
+    bad("dev", "load_balancer.certificate_arn", arn, wrong, DOMAIN)
 bad(
     *("dev", "load_balancer.certificate_arn"),
     *(CERTIFICATE.replace("us-east-1", "us-west-2"), "the certificate is in us-west-2"),
+    DOMAIN,
 )
 bad(
     *("dev", "load_balancer.certificate_arn"),
     *(CERTIFICATE.replace("aws:", "aws-cn:"), "in partition aws-cn"),
+    DOMAIN,
 )
 bad(
     *("prod", "load_balancer.certificate_arn", CERTIFICATE, "in account 123456789012"),
-    {"account_id": "0" * 12},
+    {"account_id": "0" * 12, **DOMAIN},
 )
+bad(
+    *("prod", "load_balancer.domain_name", None, "no certificate is for the load balancer's own"),
+    {"load_balancer.certificate_arn": CERTIFICATE},
+)
+for name in (
+    "app",
+    "App.example.com",
+    "https://app.example.com",
+    "*.example.com",
+    "a.b.",
+    "10.0.0.1",
+):
+    bad("dev", "load_balancer.domain_name", name, "not a domain name")
+bad("dev", "load_balancer.domain_name", f"{'a.' * 126}com", "not a domain name")
 bad("dev", "load_balancer.tls_policy", "TLS13", "not a TLS policy")
 bad(
     *("prod", "load_balancer.certificate_arn", None, "plain HTTP"),
@@ -482,7 +499,7 @@ GOOD: list[tuple[str, Changes]] = [
         ("dev", {"service.health_check_grace_seconds": seconds})
         for seconds in (0, aws_limits.INTEGER_MAX)
     ),
-    ("prod", {"load_balancer.certificate_arn": CERTIFICATE, "account_id": ACCOUNT}),
+    ("prod", {"load_balancer.certificate_arn": CERTIFICATE, "account_id": ACCOUNT, **DOMAIN}),
     (
         "prod",
         {
@@ -683,7 +700,9 @@ def paths_of(record: object, prefix: str = "") -> list[str]:
     ]
 
 
-FULL = changed("prod", {"load_balancer.certificate_arn": CERTIFICATE, "deploy_role_arn": ROLE})
+FULL = changed(
+    "prod", {"load_balancer.certificate_arn": CERTIFICATE, "deploy_role_arn": ROLE, **DOMAIN}
+)
 PATHS = paths_of(FULL)
 TEXT = st.text(max_size=40) | st.sampled_from(
     (ROLE, CERTIFICATE, "10.0.0.0/8", "03:00-04:00", "app:1", "prod", "dev", "\ud800", "a\nb: c")
