@@ -32,6 +32,9 @@ from lib.modules.security_groups import HTTP, HTTPS
 from lib.modules.waf import WafModule
 from lib.modules.waivers import waive
 
+# Of targets that are registered without a port. ECS registers each task with its container's, so
+# that tasks of the old port and of the new one serve side by side while a deploy changes it.
+TARGET_PORT = 8080
 NO_CERTIFICATE = "there is no certificate yet: name one in load_balancer.certificate_arn"
 
 
@@ -179,7 +182,7 @@ class AlbModule(Construct):
         of one name cannot exist at a time.
         """
         protocol = "HTTP"
-        fixed = f"{protocol}:{service.container_port}:ip:{network.cidr}"
+        fixed = f"{protocol}:{TARGET_PORT}:ip:{network.cidr}"
         digest = hashlib.sha256(fixed.encode()).hexdigest()[:6]
         name = naming.generate_simple_name(f"tg{digest}", limit=aws_limits.TARGET_GROUP_NAME_MAX)
         check = service.health_check
@@ -189,7 +192,7 @@ class AlbModule(Construct):
             name=name,
             target_type="ip",
             protocol=protocol,
-            port=service.container_port,
+            port=TARGET_PORT,
             vpc_id=network.vpc_id,
             deregistration_delay=str(config.deregistration_delay_seconds),
             health_check=LbTargetGroupHealthCheck(

@@ -10,6 +10,7 @@ undo each other. DNS needs no rule: the VPC's resolver is not subject to securit
 Rules: https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 """
 
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
@@ -24,6 +25,11 @@ from lib.modules.waivers import waive
 
 HTTP = 80
 HTTPS = 443
+# Of the rules into the service, before each port had its own.
+FORMER_ADDRESSES = (
+    "aws_vpc_security_group_egress_rule.security_load_balancer_to_service_out_561AD284",
+    "aws_vpc_security_group_ingress_rule.security_load_balancer_to_service_in_F69BDFE2",
+)
 
 
 class SecurityGroupsModule(Construct):
@@ -82,10 +88,12 @@ class SecurityGroupsModule(Construct):
                     cost="nothing",
                     when=cidr == ANYWHERE,
                 )
+        port = config.service.container_port
+        into_service = self._allow(balancer, service, port, f"load_balancer_to_service_{port}")
+        for rule, former in zip(into_service, FORMER_ADDRESSES, strict=True):
+            rule.move_from_id(former)
         service_rules = [
-            *self._allow(
-                balancer, service, config.service.container_port, "load_balancer_to_service"
-            ),
+            *into_service,
             *self._allow(service, database, config.database.port, "service_to_database"),
         ]
         to_internet = VpcSecurityGroupEgressRule(
@@ -120,7 +128,12 @@ class SecurityGroupsModule(Construct):
     def _allow(
         self, source: SecurityGroup, target: SecurityGroup, port: int, id_: str
     ) -> tuple[VpcSecurityGroupEgressRule, VpcSecurityGroupIngressRule]:
-        """Opens one port from one group to another: both ends have to."""
+        """Opens one port from one group to another: both ends have to.
+
+        Where another port has other rules (its number is in ``id_``), those of the old one stay
+        until the service no longer needs them.
+        """
+        lifecycle = TerraformResourceLifecycle(create_before_destroy=True)
         out = VpcSecurityGroupEgressRule(
             self,
             f"{id_}_out",
@@ -130,6 +143,7 @@ class SecurityGroupsModule(Construct):
             from_port=port,
             to_port=port,
             referenced_security_group_id=target.id,
+            lifecycle=lifecycle,
         )
         into = VpcSecurityGroupIngressRule(
             self,
@@ -140,5 +154,6 @@ class SecurityGroupsModule(Construct):
             from_port=port,
             to_port=port,
             referenced_security_group_id=source.id,
+            lifecycle=lifecycle,
         )
         return out, into

@@ -113,21 +113,26 @@ def test_the_target_group_checks_health_as_the_config_says(synthesize):
 def test_the_target_group_takes_task_addresses(stack):
     group = stack.at("load_balancer/target_group")
     assert (group["target_type"], group["protocol"]) == ("ip", "HTTP")
-    assert group["port"] == stack.config.service.container_port
     assert group["vpc_id"] == stack.at("network/vpc").ref("id")
 
 
-@pytest.mark.parametrize(
-    "change", [{"service": {"container_port": 9000}}, {"network": {"cidr": "10.77.0.0/16"}}]
-)
-def test_what_replaces_the_target_group_renames_it(shipped, synthesize, change):
+def test_what_replaces_the_target_group_renames_it(shipped, synthesize):
     before = shipped("dev").at("load_balancer/target_group")
-    after = synthesize("dev", **change).at("load_balancer/target_group")
+    after = synthesize("dev", network={"cidr": "10.77.0.0/16"}).at("load_balancer/target_group")
     assert before["name"] != after["name"]
     assert after["lifecycle"]["create_before_destroy"] is True
 
 
-def test_what_changes_in_place_keeps_the_target_group_s_name(shipped, synthesize):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"load_balancer": {"deregistration_delay_seconds": 99}},
+        # ECS registers each task with its own port: those of both serve until the deploy is through.
+        {"service": {"container_port": 9000}},
+    ],
+)
+def test_what_changes_in_place_keeps_the_target_group(shipped, synthesize, change):
     before = shipped("dev").at("load_balancer/target_group")
-    stack = synthesize("dev", load_balancer={"deregistration_delay_seconds": 99})
-    assert stack.at("load_balancer/target_group")["name"] == before["name"]
+    after = synthesize("dev", **change).at("load_balancer/target_group")
+    for fixed in ("name", "port", "protocol", "target_type"):
+        assert after[fixed] == before[fixed]

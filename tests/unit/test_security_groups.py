@@ -48,6 +48,31 @@ def test_the_ports_are_the_config_s(synthesize):
     assert open_paths(stack) == intended(stack.config, [80])
 
 
+def test_another_port_of_the_container_opens_before_the_old_one_shuts(shipped, synthesize):
+    """Each port has rules of its own: Terraform deletes those that create_before_destroy once the
+    service, which depends on them, is through with its deploy."""
+    before, after = shipped("dev"), synthesize("dev", service={"container_port": 9000})
+    for stack, port in ((before, 8080), (after, 9000)):
+        for end in ("in", "out"):
+            rule = stack.at(f"security/load_balancer_to_service_{port}_{end}")
+            assert rule["lifecycle"]["create_before_destroy"] is True
+            assert rule.address in stack.at("service/service")["depends_on"]
+    shared = {each.address for each in before.resources} & {
+        each.address for each in after.resources
+    }
+    assert not [address for address in shared if "load_balancer_to_service" in address]
+
+
+def test_a_deployed_copy_keeps_its_rules_into_the_service(stack):
+    moved = {each["from"]: each["to"] for each in stack.document["moved"]}
+    port = stack.config.service.container_port
+    assert set(moved.values()) == {
+        stack.at(f"security/load_balancer_to_service_{port}_{end}").address for end in ("in", "out")
+    }
+    for former, address in moved.items():
+        assert former.split(".")[0] == address.split(".")[0]
+
+
 def test_visitors_can_be_limited_to_networks(synthesize):
     stack = synthesize("dev", load_balancer={"allowed_cidrs": ("192.0.2.0/24", "10.9.0.0/16")})
     into_balancer = {path[2] for path in open_paths(stack) if path[:2] == ("ingress", GROUPS[0])}
