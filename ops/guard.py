@@ -58,6 +58,7 @@ REMADE = frozenset(
         "aws_appautoscaling_policy",
         "aws_appautoscaling_target",
         "aws_cloudwatch_metric_alarm",
+        "aws_db_event_subscription",
         "aws_db_parameter_group",
         "aws_db_subnet_group",
         "aws_default_security_group",

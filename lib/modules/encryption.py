@@ -1,8 +1,8 @@
 """The environment's own KMS key, where config asks for one.
 
-Whoever may administer the account's IAM decides who uses it; beyond that, two services work with it
-on their own: CloudWatch Logs, and CloudWatch when it sends an alarm to an encrypted topic. What has
-to outlive the environment is not encrypted with it: ``EncryptionConfig``.
+Whoever may administer the account's IAM decides who uses it; beyond that, some of AWS's services
+work with it on their own: CloudWatch Logs, and those that publish to the alarms' topic. What has to
+outlive the environment is not encrypted with it: ``EncryptionConfig``.
 
 Rules: https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 """
@@ -16,6 +16,8 @@ from lib.config.environment_config import EncryptionConfig
 from lib.modules.iam import policy_document
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import AccountOutputs, EncryptionOutputs
+
+NOTIFIERS = ("cloudwatch.amazonaws.com", "events.rds.amazonaws.com")  # to the alarms' topic
 
 
 class EncryptionModule(Construct):
@@ -82,7 +84,7 @@ def _policy(account: AccountOutputs) -> str:
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             "Sid": "AlarmsOfThisAccount",
             "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Principal": {"Service": list(NOTIFIERS)},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": "*",
             "Condition": {"StringEquals": {"aws:SourceAccount": account.account_id}},

@@ -1,17 +1,20 @@
-"""CloudWatch alarms on the service, its load balancer and its database, sent to one SNS topic.
+"""CloudWatch alarms on the service, its load balancer and its database, and RDS's own notices of
+the database, such as a failover: all sent to one SNS topic.
 
 Each alarm also says when it is over. Without a key of the environment's own the topic isn't
 encrypted: alarms cannot be sent to one that is with a key of AWS's
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 
-Metrics:
+Metrics and events:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Events.Messages.html
 """
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from cdktf_cdktf_provider_aws.db_event_subscription import DbEventSubscription
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
@@ -19,6 +22,7 @@ from constructs import Construct
 
 from lib.config import aws_limits
 from lib.config.environment_config import AlarmsConfig
+from lib.modules.encryption import NOTIFIERS
 from lib.modules.iam import policy_document
 from lib.modules.naming import NamingModule
 from lib.modules.outputs import (
@@ -32,6 +36,7 @@ from lib.modules.outputs import (
 from lib.modules.waivers import waive
 
 GIB = 2**30  # bytes
+DATABASE_EVENTS = ("configuration change", "failover", "failure", "low storage", "maintenance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class _Alarm:
 class MonitoringModule(Construct):
     """The topic, its subscriptions and the alarms, with thresholds from ``config``.
 
-    ``running_count`` is how many tasks have to run: fewer is an alarm.
+    ``running_count`` is how many tasks have to run: fewer is an alarm, where any have to.
     """
 
     def __init__(
@@ -85,7 +90,7 @@ class MonitoringModule(Construct):
             cost="$1 for the environment's key",
             when=encryption.key_arn is None,
         )
-        SnsTopicPolicy(
+        policy = SnsTopicPolicy(
             self,
             "topic_policy",
             arn=self._topic.arn,
@@ -93,7 +98,7 @@ class MonitoringModule(Construct):
                 {
                     "Sid": "AlarmsOfThisAccount",
                     "Effect": "Allow",
-                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                    "Principal": {"Service": list(NOTIFIERS)},
                     "Action": "sns:Publish",
                     "Resource": self._topic.arn,
                     "Condition": {"StringEquals": {"aws:SourceAccount": account.account_id}},
@@ -144,17 +149,6 @@ class MonitoringModule(Construct):
                 tasks,
                 threshold=config.service_memory_percent,
             ),
-            # Each running task reports once a minute; with none of them, nothing does:
-            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_utilization.html
-            _Alarm(
-                "running_tasks",
-                "AWS/ECS/CPUUtilization",
-                tasks,
-                threshold=running_count,
-                below=True,
-                statistic="SampleCount",
-                missing_data="breaching",
-            ),
             _Alarm(
                 "database_cpu",
                 "AWS/RDS/CPUUtilization",
@@ -177,6 +171,31 @@ class MonitoringModule(Construct):
             ),
         ):
             self._alarm(alarm)
+        if running_count:
+            # Each running task reports once a minute; with none of them, nothing does:
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_utilization.html
+            self._alarm(
+                _Alarm(
+                    "running_tasks",
+                    "AWS/ECS/CPUUtilization",
+                    tasks,
+                    threshold=running_count,
+                    below=True,
+                    statistic="SampleCount",
+                    missing_data="breaching",
+                )
+            )
+        DbEventSubscription(
+            self,
+            "database_events",
+            name=naming.generate_simple_name("dbevents"),
+            sns_topic=self._topic.arn,
+            source_type="db-instance",
+            source_ids=[database.identifier],
+            event_categories=list(DATABASE_EVENTS),
+            # RDS refuses a topic that it may not publish to.
+            depends_on=[policy],
+        )
         self.outputs = MonitoringOutputs(topic_arn=self._topic.arn)
 
     def _alarm(self, alarm: _Alarm) -> None:

@@ -377,6 +377,7 @@ FREE: Mapping[str, str] = {
     "aws_appautoscaling_policy": _SCALING,
     "aws_appautoscaling_target": _SCALING,
     "aws_cloudwatch_log_resource_policy": "https://aws.amazon.com/cloudwatch/pricing/",
+    "aws_db_event_subscription": _RDS,
     "aws_db_parameter_group": _RDS,
     "aws_db_subnet_group": _RDS,
     "aws_default_security_group": _VPC,

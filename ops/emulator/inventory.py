@@ -167,6 +167,12 @@ KINDS = (
         "DBSnapshots[].DBSnapshotArn",
         "DBSnapshots[?SnapshotType=='automated'].DBSnapshotArn",
     ),
+    Kind(
+        "rds",
+        "event subscription",
+        "describe_event_subscriptions",
+        "EventSubscriptionsList[].CustSubscriptionId",
+    ),
     Kind("rds", "subnet group", "describe_db_subnet_groups", "DBSubnetGroups[].DBSubnetGroupArn"),
     Kind(
         "rds",

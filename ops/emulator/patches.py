@@ -26,6 +26,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.kms.models import Alias, KmsBackend
 from moto.moto_api._internal import mock_random
 from moto.rds.models import DBInstance, DBParameterGroup
+from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 
@@ -383,6 +384,39 @@ def parameter_sources(replace: Replace) -> None:
     replace(DBParameterGroup, "update_parameters", update_parameters)
 
 
+def event_subscriptions(replace: Replace) -> None:
+    """Whom RDS tells of which events can be changed; moto has none of the calls for it (501).
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyEventSubscription.html
+    """
+
+    def changed(self: RDSResponse, change: Callable[[Any], None]) -> ActionResult:
+        name = self.params["SubscriptionName"]
+        (subscription,) = self.backend.describe_event_subscriptions(name)
+        change(subscription)
+        return ActionResult({"EventSubscription": subscription})
+
+    def modify_event_subscription(self: RDSResponse) -> ActionResult:
+        settings = ("enabled", "event_categories", "sns_topic_arn", "source_type")
+        asked = {each: self.params[each] for each in settings if each in self.params}
+        return changed(self, lambda subscription: vars(subscription).update(asked))
+
+    def add_source_identifier_to_subscription(self: RDSResponse) -> ActionResult:
+        source = self.params["SourceIdentifier"]
+        return changed(self, lambda subscription: subscription.source_ids.append(source))
+
+    def remove_source_identifier_from_subscription(self: RDSResponse) -> ActionResult:
+        source = self.params["SourceIdentifier"]
+        return changed(self, lambda subscription: subscription.source_ids.remove(source))
+
+    for call in (
+        modify_event_subscription,
+        add_source_identifier_to_subscription,
+        remove_source_identifier_from_subscription,
+    ):
+        replace(RDSResponse, call.__name__, call)
+
+
 PATCHES: tuple[Patch, ...] = (
     scaling_tags,
     scaling_policy_names,
@@ -400,6 +434,7 @@ PATCHES: tuple[Patch, ...] = (
     database_settings,
     database_secret_stays,
     parameter_sources,
+    event_subscriptions,
 )
 
 

@@ -406,6 +406,20 @@ QUOTAS: tuple[Quota, ...] = (
         ),
     ),
     Quota(
+        "event_subscriptions",
+        "RDS event subscriptions",
+        "rds",
+        "L-A59F4C87",
+        20,
+        RDS,
+        _listed(
+            "aws_db_event_subscription",
+            "rds",
+            "describe_event_subscriptions",
+            "EventSubscriptionsList",
+        ),
+    ),
+    Quota(
         "dynamodb_tables",
         "DynamoDB tables",
         "dynamodb",

@@ -84,6 +84,12 @@ KINDS: Mapping[str, Kind] = {
         {"AlarmNames": ["$alarm_name"]},
         "MetricAlarms[].{id: AlarmName, arn: AlarmArn}",
     ),
+    "aws_db_event_subscription": Kind(
+        "rds",
+        "describe_event_subscriptions",
+        {"SubscriptionName": "$name"},
+        "EventSubscriptionsList[].{id: CustSubscriptionId, arn: EventSubscriptionArn}",
+    ),
     "aws_db_instance": Kind(
         "rds",
         "describe_db_instances",

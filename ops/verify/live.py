@@ -112,6 +112,19 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
         ),
         _tags("cloudwatch", "list_tags_for_resource", "ResourceARN", "$arn", "Tags"),
     ),
+    "aws_db_event_subscription": (
+        _found(
+            "aws_db_event_subscription",
+            "EventSubscriptionsList[0]",
+            {
+                **_same("enabled", "source_type"),
+                "event_categories": "EventCategoriesList",
+                "sns_topic": "SnsTopicArn",
+                "source_ids": "SourceIdsList",
+            },
+        ),
+        _RDS_TAGS,
+    ),
     "aws_db_instance": (
         _found(
             "aws_db_instance",
@@ -415,7 +428,10 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
 }
 
 # What the provider sets where the stack says nothing.
-DEFAULTS: Mapping[str, Mapping[str, Any]] = {"aws_kms_key": {"is_enabled": True}}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "aws_db_event_subscription": {"enabled": True},
+    "aws_kms_key": {"is_enabled": True},
+}
 
 # Which check tells where one is gone; and for what ANSWERS lacks, of all there is to it.
 TOLD_ELSEWHERE: Mapping[str, str] = {

@@ -185,6 +185,13 @@ def _unheard(deployed: Deployed) -> Iterator[Finding]:
         for when, wire in (("alarm", "AlarmActions"), ("end", "OKActions")):
             if topic not in alarm[wire]:
                 yield failed(f"{name} tells no topic of its {when}", topic, DEPLOY)
+    for events in deployed.subject.ask(
+        "rds", "describe_event_subscriptions", "EventSubscriptionsList"
+    ):
+        # One that is gone, or muted, is drift.
+        if events["SnsTopicArn"] == topic and events["Status"] != "active":
+            said = f"RDS's events {events['CustSubscriptionId']} are {events['Status']}"
+            yield failed(said, "active", DEPLOY)
     subscribed = {
         each["Endpoint"]: each["SubscriptionArn"]
         for each in deployed.subject.ask(

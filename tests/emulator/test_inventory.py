@@ -19,6 +19,7 @@ TYPES: dict[str, tuple[str, str] | None] = {
     "aws_appautoscaling_target": ("application-autoscaling", "scalable target"),
     "aws_cloudwatch_log_group": ("logs", "log group"),
     "aws_cloudwatch_metric_alarm": ("cloudwatch", "alarm"),
+    "aws_db_event_subscription": ("rds", "event subscription"),
     "aws_db_instance": ("rds", "database"),
     "aws_db_parameter_group": ("rds", "parameter group"),
     "aws_db_subnet_group": ("rds", "subnet group"),
@@ -277,6 +278,7 @@ def _fill(client: Client) -> None:
     )
     topic = client("sns").create_topic(Name="own")["TopicArn"]
     client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
+    client("rds").create_event_subscription(SubscriptionName="own", SnsTopicArn=topic)
     client("acm").request_certificate(DomainName="example.com")
     client("kms").create_alias(
         AliasName="alias/own", TargetKeyId=client("kms").create_key()["KeyMetadata"]["KeyId"]

@@ -309,3 +309,15 @@ def _parameter_sources() -> None:
     rds.modify_db_parameter_group(DBParameterGroupName="group", Parameters=[parameter])
     [found] = rds.describe_db_parameters(DBParameterGroupName="group")["Parameters"]
     assert found == {**parameter, "Source": "user"}
+
+
+def _event_subscriptions() -> None:
+    rds, name = _client("rds"), {"SubscriptionName": "events"}
+    topic = "arn:aws:sns:us-east-1:123456789012:topic"
+    rds.create_event_subscription(**name, SnsTopicArn=topic, SourceIds=["one"], Enabled=True)
+    rds.modify_event_subscription(**name, Enabled=False, EventCategories=["failure"])
+    rds.add_source_identifier_to_subscription(**name, SourceIdentifier="two")
+    rds.remove_source_identifier_from_subscription(**name, SourceIdentifier="one")
+    [found] = rds.describe_event_subscriptions()["EventSubscriptionsList"]
+    assert (found["Enabled"], found["SnsTopicArn"]) == (False, topic)
+    assert (found["EventCategoriesList"], found["SourceIdsList"]) == (["failure"], ["two"])

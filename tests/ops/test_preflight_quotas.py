@@ -32,6 +32,7 @@ ADDED = {
     "db_instances": (0, 1),
     "db_subnet_groups": (0, 1),
     "db_parameter_groups": (0, 1),
+    "event_subscriptions": (0, 1),
     "dynamodb_tables": (0, 1),
     "buckets": (0, 2),
     "parameters": (0, 14),

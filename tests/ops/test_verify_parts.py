@@ -285,6 +285,15 @@ def test_a_reader_who_gets_no_mail(there, alarm, subscriptions, found):
         assert only(there, "alarms").found == found
 
 
+def test_events_of_the_database_that_rds_cannot_send(there, alarm):
+    assert alarm
+    rds = there.client("rds")
+    (told,) = rds.describe_event_subscriptions()["EventSubscriptionsList"]
+    answer = {"EventSubscriptionsList": [told | {"Status": "no-permission"}]}
+    with answered(rds, "DescribeEventSubscriptions", answer):
+        assert only(there, "alarms").found == "RDS's events prod-dbevents-qa1 are no-permission"
+
+
 def test_a_topic_that_is_gone(there):
     with answered(there.client("sns"), "ListTopics", {"Topics": []}):
         assert only(there, "alarms").found == "no topic"

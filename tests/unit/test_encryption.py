@@ -28,7 +28,7 @@ def test_it_is_turned_every_year_and_can_be_saved_for_days(synthesize):
     assert stack.at("encryption/alias")["name"] == "alias/prod-key-qa1"
 
 
-def test_it_is_the_account_s_and_two_services_use_it_for_this_account_alone(shipped):
+def test_it_is_the_account_s_and_a_few_services_use_it_for_this_account_alone(shipped):
     stack = shipped("prod")
     account = stack.at("provider/caller").ref("account_id")
     own, logs, alarms = stack.at("encryption/key").policy()
@@ -39,7 +39,9 @@ def test_it_is_the_account_s_and_two_services_use_it_for_this_account_alone(ship
     assert logs["Principal"] == {"Service": f"logs.us-east-1.{suffix}"}
     (arn,) = logs["Condition"]["ArnLike"].values()
     assert arn.endswith(f":logs:us-east-1:{account}:log-group:*")
-    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Principal"] == {
+        "Service": ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com"]
+    }
     assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}
     for statement in (logs, alarms):
         assert not {"kms:*", "kms:PutKeyPolicy"} & set(statement["Action"])

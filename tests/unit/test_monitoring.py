@@ -22,7 +22,7 @@ def test_what_goes_off_when(shipped, name):
         "ClusterName": stack.at("service/cluster").ref("name"),
         "ServiceName": stack.at("service/service").ref("name"),
     }
-    database = {"DBInstanceIdentifier": stack.at("database/instance")["identifier"]}
+    database = {"DBInstanceIdentifier": stack.at("database/instance").ref("identifier")}
     tasks_wanted = {"staging": 2, "prod": 3}[name]
     free_bytes = config.database_free_storage_gib * 2**30
     expected = {
@@ -58,6 +58,26 @@ def test_no_task_at_all_is_an_alarm_too(shipped):
     assert alarm["treat_missing_data"] == "breaching"
 
 
+def test_no_task_is_missed_where_none_has_to_run(synthesize):
+    stack = synthesize("staging", service={"desired_count": 0})
+    assert not stack.has("monitoring/running_tasks")
+    assert stack.has("monitoring/service_cpu")
+
+
+def test_people_hear_what_rds_says_of_the_database(stack):
+    asked = stack.config.alarms is not None
+    assert stack.has("monitoring/database_events") is asked
+    if asked:
+        events = stack.at("monitoring/database_events")
+        assert set(events["event_categories"]) == {
+            *("failure", "failover", "maintenance", "low storage", "configuration change")
+        }
+        assert events["source_type"] == "db-instance"
+        assert events["source_ids"] == [stack.at("database/instance").ref("identifier")]
+        assert events["sns_topic"] == stack.at("monitoring/topic").ref("arn")
+        assert events["depends_on"] == [stack.at("monitoring/topic_policy").address]
+
+
 def test_errors_are_summed_over_five_minutes(shipped):
     for origin in ("balancer", "targets"):
         alarm = shipped("prod").at(f"monitoring/http_5xx_{origin}")
@@ -72,11 +92,13 @@ def test_every_alarm_is_sent_and_taken_back(shipped, name):
         assert alarm["alarm_actions"] == alarm["ok_actions"] == [topic]
 
 
-def test_only_alarms_of_this_account_may_publish(shipped):
+def test_only_alarms_and_databases_of_this_account_may_publish(shipped):
     stack = shipped("prod")
     (statement,) = stack.at("monitoring/topic_policy").policy()
     account = stack.at("provider/caller").ref("account_id")
-    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Principal"] == {
+        "Service": ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com"]
+    }
     assert statement["Action"] == "sns:Publish"
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}
 

@@ -425,6 +425,13 @@ MAKERS = {  # in an order in which they can be made
         DBParameterGroupFamily="{family}",
         Description="d",
     ),
+    "aws_db_event_subscription": _named(
+        "rds",
+        "create_event_subscription",
+        SubscriptionName="{name}",
+        SnsTopicArn="{sns_topic}",
+        Enabled=True,
+    ),
     "aws_db_instance": _named(
         "rds",
         "create_db_instance",
