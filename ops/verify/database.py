@@ -1,7 +1,9 @@
-"""The database: reachable from the service, and from nowhere else."""
+"""The database: reachable from the service, from nowhere else, and of the version and with the
+parameters that the config asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed, warning
 from ops.network import open_paths
@@ -24,6 +26,18 @@ TRANSITS = (
     "TransitGatewayAttachmentId",
 )
 VPNS = ("describe_vpn_gateways", "VpnGateways", "VpnGatewayId")
+IN_SYNC = "in-sync"
+# By how RDS says that parameters aren't in use; {name} is the database's.
+FIXES = {
+    "pending-reboot": (
+        "with a minute without the database: aws rds reboot-db-instance"
+        " --db-instance-identifier {name}"
+    ),
+    "failed-to-apply": (
+        "aws rds describe-events --source-type db-instance --source-identifier {name}"
+        " --duration 1440 says why"
+    ),
+}
 ATTACHMENTS = (  # what joins a VPC to another network, and the filter for the VPC
     (*PEERINGS, "requester-vpc-info.vpc-id"),
     (*PEERINGS, "accepter-vpc-info.vpc-id"),
@@ -124,6 +138,52 @@ def _ways_in(subject: Subject) -> Iterator[Finding]:
     )
 
 
+def _engine(subject: Subject) -> Iterator[Finding]:
+    deployed = Deployed(subject)
+    if database := deployed.database:
+        version = database["EngineVersion"]
+        yield from or_passed(
+            _other_engine(deployed, database), f"PostgreSQL {version}, its parameters in use"
+        )
+
+
+def _other_engine(deployed: Deployed, database: Mapping[str, Any]) -> Iterator[Finding]:
+    """What RDS accepted, and hasn't done. A database that is gone is told by database.place."""
+    name, runs = database["DBInstanceIdentifier"], database["EngineVersion"]
+    wanted = deployed.argument(DATABASE, "engine_version")
+    if not _is_version(runs, wanted):
+        waiting = database.get("PendingModifiedValues", {}).get("EngineVersion")
+        yield failed(
+            f"{name} runs PostgreSQL {runs}" + (f", {waiting} is pending" if waiting else ""),
+            f"PostgreSQL {wanted}",
+            "wait for the maintenance window, or apply_immediately"
+            if waiting
+            else f"aws rds describe-events --source-type db-instance --source-identifier {name}"
+            " --duration 1440 says why: docs/postgresql-upgrade.md",
+        )
+    support = deployed.argument(DATABASE, "engine_lifecycle_support")
+    if (has := database.get("EngineLifecycleSupport", support)) != support:
+        yield failed(
+            f"{name} has {has}",
+            support,
+            f"aws rds modify-db-instance --db-instance-identifier {name}"
+            f" --engine-lifecycle-support {support} --apply-immediately",
+        )
+    for group in database["DBParameterGroups"]:
+        if (status := group["ParameterApplyStatus"]) != IN_SYNC:
+            yield failed(
+                f"{name}: parameters of {group['DBParameterGroupName']} are {status}",
+                IN_SYNC,
+                FIXES.get(status, "wait, and verify again").format(name=name),
+            )
+
+
+def _is_version(runs: str, wanted: str) -> bool:
+    """Of the major version, and no older than what is wanted: AWS moves the minor version."""
+    found, needed = ([*map(int, version.split("."))] for version in (runs, wanted))
+    return found[0] == needed[0] and found >= needed
+
+
 def _list(words: AbstractSet[str]) -> str:
     return ", ".join(sorted(words))
 
@@ -132,4 +192,5 @@ CHECKS = (
     Check("database.place", _place),
     Check("database.access", _access),
     Check("database.networks", _ways_in),
+    Check("database.engine", _engine),
 )

@@ -1,7 +1,7 @@
 """Whether each setting is still what the stack says: its arguments, held against AWS's answers.
 
-``live.py`` has the table. What AWS moves by itself is no drift: storage that grew, the engine's
-minor version, what the stack tells Terraform to ignore, tags that others add. An argument that
+``live.py`` has the table. What AWS moves by itself is no drift: storage that grew, what the stack
+tells Terraform to ignore, tags that others add. An argument that
 refers to what isn't there isn't compared, and what other checks tell of is left to them.
 """
 
@@ -176,7 +176,7 @@ def _tolerant(setting: Setting, values: Mapping[str, Any]) -> Setting:
             {key: told for key, told in (side or {}).items() if key not in DATABASE_VARIABLES}
             for side in (wanted, found)
         )
-    elif (name == "engine_version" and str(found).startswith(f"{wanted}.")) or (
+    elif (
         name == "allocated_storage"
         and values.get("max_allocated_storage")
         and int(found or 0) >= int(wanted)

@@ -132,7 +132,7 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
             {
                 **_same("allocated_storage", "auto_minor_version_upgrade", "copy_tags_to_snapshot"),
                 **_same("backup_retention_period", "deletion_protection", "engine"),
-                **_same("engine_version", "max_allocated_storage", "monitoring_interval"),
+                **_same("max_allocated_storage", "monitoring_interval"),
                 **_same("monitoring_role_arn", "performance_insights_enabled"),
                 **_same("performance_insights_retention_period", "storage_encrypted"),
                 **_same("storage_type"),

@@ -260,6 +260,7 @@ DATABASE = {
     "DBInstanceClass": "instance_class",
     "Engine": "engine",
     "EngineVersion": "engine_version",
+    "EngineLifecycleSupport": "engine_lifecycle_support",
     "MasterUsername": "username",
     "ManageMasterUserPassword": "manage_master_user_password",
     "AllocatedStorage": "allocated_storage",

@@ -5,7 +5,10 @@ import pytest
 from ops.checkup import Outcome
 from ops.verify import database, network, open_paths
 from ops.verify.database import CHECKS
+from tests.conftest import changed
+from tests.ops.answers import answered
 from tests.ops.deployed import environment
+from tests.synthesized import Synthesized
 
 ANYWHERE = "0.0.0.0/0"
 EVERY = (*network.CHECKS, *database.CHECKS, *open_paths.CHECKS)
@@ -62,6 +65,73 @@ def test_an_instance_that_is_gone(there):
         DBInstanceIdentifier=there.at["database/instance"], SkipFinalSnapshot=True
     )
     assert there.only(EVERY, "database.place").found == "staging-db-qa1: no such database"
+
+
+def told(there, **changes):
+    """RDS's answer about the instance, with changes."""
+    client = there.client("rds")
+    (instance,) = client.describe_db_instances()["DBInstances"]
+    return answered(client, "DescribeDBInstances", {"DBInstances": [instance | changes]})
+
+
+@pytest.mark.parametrize("version", ["14", "14.12", "14.22"])
+def test_a_minor_version_is_aws_s_to_move(there, version):
+    with told(there, EngineVersion=version):
+        assert there.found(CHECKS) == []
+
+
+@pytest.mark.parametrize("version", ["13.20", "15.3", "141.3"])
+def test_another_major_version_runs(there, version):
+    """Terraform says that an upgrade worked when its precheck failed."""
+    with told(there, EngineVersion=version):
+        found = there.only(EVERY, "database.engine")
+    assert found.found == f"staging-db-qa1 runs PostgreSQL {version}"
+    assert found.needed == "PostgreSQL 14"
+    assert "docs/postgresql-upgrade.md" in found.fix
+
+
+def test_an_upgrade_that_waits(there):
+    with told(there, EngineVersion="13.20", PendingModifiedValues={"EngineVersion": "14.22"}):
+        found = there.only(EVERY, "database.engine")
+    assert found.found.endswith("runs PostgreSQL 13.20, 14.22 is pending")
+    assert "maintenance window" in found.fix
+
+
+def test_a_minor_version_that_was_asked_for(shipped):
+    synthesized = shipped("staging")
+    config = changed(synthesized.config, database={"engine_version": "14.12"})
+    with environment(Synthesized.of(config)) as there:
+        with told(there, EngineVersion="14.9"):
+            assert there.only(CHECKS, "database.engine").needed == "PostgreSQL 14.12"
+        with told(there, EngineVersion="14.13"):
+            assert there.found(CHECKS) == []
+
+
+def test_extended_support_that_nobody_asked_for(there):
+    """Both ways of restoring choose it."""
+    with told(there, EngineLifecycleSupport="open-source-rds-extended-support"):
+        found = there.only(EVERY, "database.engine")
+    assert found.found == "staging-db-qa1 has open-source-rds-extended-support"
+    assert found.fix.startswith(
+        "aws rds modify-db-instance --db-instance-identifier staging-db-qa1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [
+        ("pending-reboot", "aws rds reboot-db-instance --db-instance-identifier staging-db-qa1"),
+        ("failed-to-apply", "--source-identifier staging-db-qa1"),
+        ("applying", "wait"),
+    ],
+)
+def test_parameters_that_are_not_in_use(there, status, fix):
+    name = "staging-pg14-qa1"
+    group = {"DBParameterGroupName": name, "ParameterApplyStatus": status}
+    with told(there, DBParameterGroups=[group]):
+        found = there.only(EVERY, "database.engine")
+    assert found.found == f"staging-db-qa1: parameters of {name} are {status}"
+    assert fix in found.fix
 
 
 def test_a_subnet_group_with_a_public_subnet(there):
