@@ -171,6 +171,10 @@ class ServiceConfig:
     environment works, until a team puts its own image in. ``command`` None keeps the image's own.
     ``environment`` is for what isn't secret; the database's address and secret are added to it.
     ``container_insights`` cost some $11 a month, in metrics of the cluster, the service and tasks.
+    ``database_ca_file`` is where the image has AWS's certificate bundle for RDS (an absolute path):
+    with it libpq checks who answers (``verify-full``). An image has the file only where its build
+    puts it there, and the default one hasn't: without it the connection is encrypted, and the
+    server isn't checked.
     """
 
     cpu_units: int
@@ -192,6 +196,15 @@ class ServiceConfig:
     autoscaling: AutoscalingConfig | None = None
     container_insights: bool = False
     log_retention_days: int = 365
+    database_ca_file: str | None = None
+
+    @property
+    def container_command(self) -> tuple[str, ...] | None:
+        """What the container is started with; None for the image's own command."""
+        if self.command is None and self.image == DEFAULT_IMAGE:
+            port = str(self.container_port)
+            return ("python", "-m", "http.server", port, "--directory", "/mnt")
+        return self.command
 
     @property
     def minimum_count(self) -> int:

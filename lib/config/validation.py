@@ -583,7 +583,8 @@ _SECRET_VALUE = re.compile(
 
 # What the task is told of its database. ECS refuses a name that is a variable and a secret too.
 TASK_VARIABLES = frozenset(
-    {"DB_SECRET_ARN", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
+    {"DB_SECRET_ARN", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE"}
+    | {"PGSSLROOTCERT", "PGUSER"}
 )
 
 
@@ -754,6 +755,12 @@ _SERVICE_RULES = (
     percent("service.autoscaling.cpu_target_percent"),
     percent("service.autoscaling.memory_target_percent"),
     log_retention("service.log_retention_days"),
+    matches(
+        "service.database_ca_file",
+        r"(?:/[A-Za-z0-9._+@-]+)+",
+        "an absolute path",
+        "one in the image, like /etc/ssl/rds/global-bundle.pem",
+    ),
 )
 
 

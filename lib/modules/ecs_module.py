@@ -273,7 +273,7 @@ class EcsModule(Construct):
             "PGHOST": database.address,
             "PGPORT": str(database.port),
             "PGDATABASE": database.database_name,
-            "PGSSLMODE": "require",
+            **self._tls(),
             # A rotated password reaches a running task only when it asks for it.
             "DB_SECRET_ARN": database.secret_arn,
         }
@@ -306,6 +306,17 @@ class EcsModule(Construct):
         if config.command:
             container["command"] = [literal(word) for word in config.command]
         return container
+
+    def _tls(self) -> dict[str, str]:
+        """How libpq connects. RDS's certificates are of AWS's own authority, which no system
+        trusts by itself: who answers can be checked with AWS's bundle alone.
+
+        https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+        """
+        file = self._config.database_ca_file
+        if file is None:
+            return {"PGSSLMODE": "require"}
+        return {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": file}
 
     def _autoscaling(
         self, config: AutoscalingConfig, cluster: EcsCluster, service: EcsService

@@ -160,6 +160,7 @@ _PLAUSIBLE: dict[str, Strategy] = {
     "service.image": _IMAGE,
     "service.command": st.one_of(st.none(), st.lists(_TEXT, max_size=3).map(tuple)),
     "service.container_port": _PORT,
+    "service.database_ca_file": st.one_of(st.none(), _matching(r"(?:/[a-z.]{1,9}){1,4}")),
     "service.user": _matching(r"[A-Za-z0-9_.-]{1,10}(:[A-Za-z0-9_.-]{1,10})?"),
     "service.environment": st.dictionaries(
         _matching(r"[A-Za-z_][A-Za-z0-9_]{0,9}"), _TEXT, max_size=3

@@ -87,9 +87,16 @@ def test_the_database_is_told_to_the_container(stack):
     ]
 
 
-def test_config_may_not_set_what_the_container_gets_anyway(stack):
+def test_config_may_not_set_what_the_container_gets_anyway(synthesize):
+    stack = synthesize("dev", service={"database_ca_file": "/rds.pem"})
     secrets = {secret["name"] for secret in stack.container()["secrets"]}
     assert {*stack.container_environment(), *secrets} == TASK_VARIABLES
+
+
+def test_the_server_is_checked_where_the_image_has_aws_s_certificates(synthesize):
+    file = "/etc/ssl/rds/global-bundle.pem"
+    found = synthesize("dev", service={"database_ca_file": file}).container_environment()
+    assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("verify-full", file)
 
 
 def test_the_team_s_environment_arrives_to_the_letter(synthesize):

@@ -188,6 +188,8 @@ bad("dev", "service.image", "app@sha256:0a", "not an image reference")
 bad("dev", "service.image", "a" * 254 + ":1", "not an image reference")
 bad("prod", "service.image", "ghcr.io:443/team/app", "another image tomorrow")
 bad("prod", "service.image", "app:latest", "another image tomorrow")
+for file in ("rds.pem", "/", "/a b", "/${x}", "/a//b"):
+    bad("dev", "service.database_ca_file", file, "not an absolute path")
 bad("dev", "service.command", (), "command is empty")
 bad("dev", "service.container_port", 0, "below the minimum of 1")
 bad("dev", "service.container_port", 65536, "above the maximum of 65535")
