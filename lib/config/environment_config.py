@@ -18,6 +18,7 @@ from lib.config import aws_limits
 
 PROJECT = "tap"
 ZONES = 3  # availability zones that every environment spreads over
+DEFAULT_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
 
 
 class NatMode(StrEnum):
@@ -111,8 +112,8 @@ class DatabaseConfig:
     are the classes of statements that pgAudit logs ($0.50 a GB), without passwords in them; none
     turns it off, and all of it is logged once the database has ``CREATE EXTENSION pgaudit``.
     ``password_version`` counts up when a given ``DB_PASSWORD`` changes: Terraform cannot see a
-    write-only value change. ``extended_support`` is chosen when the instance is made: RDS does not
-    change it afterwards. ``apply_immediately`` has a deploy make what interrupts the database, such
+    write-only value change. ``extended_support`` is chosen when the instance is made: Terraform
+    does not change it afterwards, ``verify`` names the command. ``apply_immediately`` has a deploy make what interrupts the database, such
     as another instance class; without, RDS makes it in the maintenance window. An upgrade to
     another major version needs it (``docs/postgresql-upgrade.md``).
     Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
@@ -168,7 +169,8 @@ class ServiceConfig:
     """The Fargate service and its container.
 
     The default image answers on any path below its empty document root: it shows that the
-    environment works, until a team puts its own image in. ``command`` None keeps the image's own.
+    environment works, until a team puts its own image in. ``command`` None keeps the image's own,
+    but for the default image, which gets a small web server on ``container_port``.
     ``environment`` is for what isn't secret; the database's address and secret are added to it.
     ``container_insights`` cost some $11 a month, in metrics of the cluster, the service and tasks.
     ``database_ca_file`` is where the image has AWS's certificate bundle for RDS (an absolute path):
@@ -181,11 +183,8 @@ class ServiceConfig:
     memory_mib: int
     desired_count: int  # tasks
     subnets: SubnetTier
-    image: str = "public.ecr.aws/docker/library/python:3.13-slim"
-    command: tuple[str, ...] | None = (
-        *("python", "-m", "http.server", "8080"),
-        *("--directory", "/mnt"),
-    )
+    image: str = DEFAULT_IMAGE
+    command: tuple[str, ...] | None = None
     container_port: int = 8080
     user: str = "65534"  # the uid of nobody
     read_only_root: bool = True

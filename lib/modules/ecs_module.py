@@ -303,8 +303,8 @@ class EcsModule(Construct):
                 },
             },
         }
-        if config.command:
-            container["command"] = [literal(word) for word in config.command]
+        if config.container_command:
+            container["command"] = [literal(word) for word in config.container_command]
         return container
 
     def _tls(self) -> dict[str, str]:

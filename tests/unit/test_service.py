@@ -52,7 +52,7 @@ def test_the_architecture_is_the_config_s(synthesize):
 def test_the_container_is_the_config_s(stack):
     config, container = stack.config.service, stack.container()
     assert container["image"] == config.image
-    assert container["command"] == list(config.command)
+    assert container["command"] == list(config.container_command)
     assert container["portMappings"] == [
         {"containerPort": config.container_port, "protocol": "tcp"}
     ]
@@ -67,8 +67,18 @@ def test_the_container_is_locked_down(stack):
     assert container["linuxParameters"] == {"initProcessEnabled": True}
 
 
-def test_the_image_s_own_command_is_kept_where_none_is_given(synthesize):
-    assert "command" not in synthesize("dev", service={"command": None}).container()
+def test_an_image_of_one_s_own_keeps_its_own_command(synthesize):
+    service = {"image": "docker.io/library/nginx:1.27"}
+    assert "command" not in synthesize("dev", service=service).container()
+    given = synthesize("dev", service={**service, "command": ("nginx",)}).container()
+    assert given["command"] == ["nginx"]
+
+
+def test_the_default_image_serves_on_the_container_s_port(synthesize):
+    container = synthesize("dev", service={"container_port": 9000}).container()
+    assert container["command"][:4] == ["python", "-m", "http.server", "9000"]
+    given = synthesize("dev", service={"command": ("sleep", "9")}).container()
+    assert given["command"] == ["sleep", "9"]
 
 
 def test_the_database_is_told_to_the_container(stack):
@@ -322,12 +332,13 @@ def test_the_default_command_answers_the_health_check(name, tmp_path):
     """The image is Python's own, so this Python runs its command as the container would."""
     service: ServiceConfig = BY_NAME[name].service
     assert service.image.partition(":")[0].endswith("/library/python")
-    assert service.command is not None and service.command[0] == "python"
-    assert str(service.container_port) in service.command
+    command = service.container_command
+    assert command is not None and command[0] == "python"
+    assert str(service.container_port) in command
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    words = [port if word == str(service.container_port) else word for word in service.command[1:]]
+    words = [port if word == str(service.container_port) else word for word in command[1:]]
     url = f"http://127.0.0.1:{port}{service.health_check.path}"
     with subprocess.Popen(
         [sys.executable, *words], cwd=tmp_path, stderr=subprocess.DEVNULL
