@@ -52,6 +52,10 @@ from lib.modules.outputs import (
 from lib.modules.waivers import waive
 
 CONTAINER = "app"
+# A program that logs more than CloudWatch takes goes on, and loses the lines beyond the buffer.
+# Blocking, it would stop in the middle of a request, and fail its health check.
+# https://aws.amazon.com/blogs/containers/preventing-log-loss-with-non-blocking-mode-in-the-awslogs-container-log-driver/
+LOG_DELIVERY = {"mode": "non-blocking", "max-buffer-size": "25m"}
 ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
 )
@@ -297,6 +301,7 @@ class EcsModule(Construct):
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {
+                    **LOG_DELIVERY,
                     "awslogs-group": self._logs.name,
                     "awslogs-region": self._account.region,
                     "awslogs-stream-prefix": CONTAINER,

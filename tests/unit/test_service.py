@@ -129,6 +129,9 @@ def test_logs_go_to_a_group_that_forgets(stack):
             "awslogs-group": group.ref("name"),
             "awslogs-region": stack.config.region,
             "awslogs-stream-prefix": "app",
+            # A log that is in the way must not stop the program.
+            "mode": "non-blocking",
+            "max-buffer-size": "25m",
         },
     }
 
