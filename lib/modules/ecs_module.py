@@ -261,7 +261,9 @@ class EcsModule(Construct):
                 cpu_architecture=config.cpu_architecture, operating_system_family="LINUX"
             ),
             container_definitions=json.dumps([self._container()]),
-            # The old revision stays until the new one runs: a rolled-back deploy needs it.
+            # Terraform deregisters no revision: a service that was rolled back runs an older one.
+            skip_destroy=True,
+            # A copy that was deployed without skip_destroy keeps its revision until the new one runs.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 

@@ -257,6 +257,7 @@ class TestDeploySafety:
     def test_the_old_task_definition_stays_to_roll_back_to(self, stack):
         task = stack.at("service/task_definition")
         assert task["lifecycle"]["create_before_destroy"] is True
+        assert task["skip_destroy"] is True
 
     def test_what_a_task_needs_is_there_before_the_service(self, stack):
         needed = stack.at("service/service")["depends_on"]
