@@ -268,7 +268,8 @@ class EncryptionConfig:
     lock table, Performance Insights and a given password: $1 a month, another $1 after each of its
     first two yearly rotations, and $0.03 for 10,000 uses. Without, AWS's own keys do it for free,
     but for the topic, which they cannot. Decide before the first deploy: a key that goes takes
-    along what it encrypted, ``deletion_days`` later. What has to outlive the environment (the
+    along what it encrypted, ``deletion_days`` later, and Performance Insights of an instance keep
+    the key that they began with. What has to outlive the environment (the
     state, the database's last snapshot) is never encrypted with it.
     """
 

@@ -145,11 +145,13 @@ class RdsModule(Construct):
                 else None
             ),
             lifecycle=TerraformResourceLifecycle(
-                # RDS takes the choice of extended support only when it makes an instance; the
-                # provider plans it again and again:
-                # https://github.com/hashicorp/terraform-provider-aws/issues/40870
                 ignore_changes=[
+                    # The provider sends it only when it makes an instance, and plans it again and
+                    # again: https://github.com/hashicorp/terraform-provider-aws/issues/40870
                     "engine_lifecycle_support",
+                    # RDS refuses another key, half-way through the deploy:
+                    # https://github.com/hashicorp/terraform-provider-aws/issues/44046
+                    "performance_insights_kms_key_id",
                     *(["final_snapshot_identifier"] if config.final_snapshot else []),
                 ],
                 # RDS would refuse as well, half-way through: here the plan does.

@@ -132,6 +132,13 @@ def test_enhanced_monitoring_has_a_role_only_where_it_is_on(stack):
         assert stack.at("database/monitoring_policy")["policy_arn"].endswith(
             ":iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
         )
+        assert policy.address in database["depends_on"], "RDS would use the role without it"
+
+
+def test_performance_insights_keep_the_key_that_they_began_with(stack):
+    """RDS refuses another one, when the deploy is half through."""
+    ignored = stack.at("database/instance")["lifecycle"]["ignore_changes"]
+    assert "performance_insights_kms_key_id" in ignored
 
 
 def test_the_final_snapshot_can_be_taken_of_the_next_database_too(stack):
