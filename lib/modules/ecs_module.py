@@ -149,12 +149,13 @@ class EcsModule(Construct):
                 ],
             ),
             tags={"Name": name},
-            # ECS refuses a target group that no listener uses; tasks need their rights and a way to
-            # their image before they start.
+            # ECS refuses a target group that no listener uses; tasks need their rights, their
+            # password and a way to their image before they start.
             depends_on=[
                 load_balancer.listener,
                 may_start,
                 may_run,
+                *database.secret_filled,
                 *network.internet_access,
                 *security.service_rules,
             ],

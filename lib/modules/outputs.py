@@ -79,6 +79,7 @@ class DatabaseOutputs:
     database_name: str  # plain text, from config
     secret_arn: str
     secret_key_arn: str | None
+    secret_filled: tuple[ITerraformDependable, ...]  # has to be there before the secret is read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

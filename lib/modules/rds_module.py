@@ -7,7 +7,7 @@ into write-only arguments, so that its value is in no file, plan or state
 Rules: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html
 """
 
-from cdktf import Fn, TerraformResourceLifecycle, TerraformVariable
+from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle, TerraformVariable
 from cdktf_cdktf_provider_aws.db_instance import DbInstance
 from cdktf_cdktf_provider_aws.db_parameter_group import (
     DbParameterGroup,
@@ -89,6 +89,11 @@ class RdsModule(Construct):
             )
             for export in config.log_exports
         ]
+        needed: list[ITerraformDependable] = [*log_groups]
+        monitoring_role_arn = None
+        if config.monitoring_interval_seconds:
+            monitoring_role_arn, may_monitor = self._monitoring_role(account)
+            needed.append(may_monitor)
         password = self._given_password() if password_given else None
         database = DbInstance(
             self,
@@ -124,9 +129,7 @@ class RdsModule(Construct):
             parameter_group_name=self._parameters(config),
             enabled_cloudwatch_logs_exports=list(config.log_exports),
             monitoring_interval=config.monitoring_interval_seconds,
-            monitoring_role_arn=(
-                self._monitoring_role(account) if config.monitoring_interval_seconds else None
-            ),
+            monitoring_role_arn=monitoring_role_arn,
             performance_insights_enabled=config.performance_insights,
             # Seven days are free of charge.
             performance_insights_retention_period=7 if config.performance_insights else None,
@@ -157,20 +160,20 @@ class RdsModule(Construct):
                 # RDS would refuse as well, half-way through: here the plan does.
                 prevent_destroy=config.deletion_protection,
             ),
-            depends_on=log_groups,
+            depends_on=needed,
             tags={"Name": identifier},
         )
+        secret = self._secret(config) if password else None
         self.outputs = DatabaseOutputs(
-            identifier=identifier,
+            identifier=database.identifier,
             address=database.address,
             port=config.port,
             database_name=config.database_name,
-            secret_arn=(
-                self._secret(config, password, deletable=not config.deletion_protection)
-                if password
-                else database.master_user_secret.get(0).secret_arn
+            secret_arn=(secret.arn if secret else database.master_user_secret.get(0).secret_arn),
+            secret_key_arn=self._key_arn if secret else None,
+            secret_filled=(
+                (self._password_in(secret, config, password),) if secret and password else ()
             ),
-            secret_key_arn=self._key_arn if password else None,
         )
         self._waivers(config, database)
 
@@ -276,7 +279,7 @@ class RdsModule(Construct):
                 reason="RDS says that this policy is what it needs, and AWS keeps it so",
                 cost="nothing",
             )
-        return role.arn
+        return role.arn, attachment
 
     def _given_password(self) -> str:
         variable = TerraformVariable(
@@ -293,8 +296,8 @@ class RdsModule(Construct):
         variable.add_override("ephemeral", True)
         return variable.string_value
 
-    def _secret(self, config: DatabaseConfig, password: str, *, deletable: bool) -> str:
-        """The given password as a secret of the same shape as the one that RDS would make.
+    def _secret(self, config: DatabaseConfig) -> SecretsmanagerSecret:
+        """A secret for the given password, of the same kind as the one that RDS would make.
 
         A deleted secret keeps its name until its recovery window ends, hence the prefix: the next
         environment of this name is not kept waiting.
@@ -304,7 +307,7 @@ class RdsModule(Construct):
             "secret",
             name_prefix=self._naming.generate_simple_name("db") + "-",
             description="Master user of the database",
-            recovery_window_in_days=0 if deletable else 30,
+            recovery_window_in_days=30 if config.deletion_protection else 0,
             kms_key_id=self._key_arn,
         )
         waive(
@@ -320,11 +323,17 @@ class RdsModule(Construct):
             cost="$1 for the environment's key",
             when=self._key_arn is None,
         )
-        version = SecretsmanagerSecretVersion(
+        return secret
+
+    def _password_in(
+        self, secret: SecretsmanagerSecret, config: DatabaseConfig, password: str
+    ) -> SecretsmanagerSecretVersion:
+        """The given password in its secret. Another ``password_version`` makes another version of
+        it: the secret keeps its ARN, and has a value all the time."""
+        return SecretsmanagerSecretVersion(
             self,
             "secret_version",
             secret_id=secret.id,
             secret_string_wo=Fn.jsonencode({"username": config.username, "password": password}),
             secret_string_wo_version=config.password_version,
         )
-        return version.arn  # the secret's, once there is something in it

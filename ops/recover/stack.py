@@ -202,8 +202,6 @@ class Stack:
         if type_ == "data.aws_caller_identity" and attribute == "account_id":
             (identity,) = self._ask(Kind("sts", "get_caller_identity", {}, ""), {})
             return identity["Account"]
-        if type_ == "aws_secretsmanager_secret_version" and attribute == "arn":
-            return self.argument(address, "secret_id")
         known = self.known.get(address)
         if known and known.attributes.get(attribute) is not None:
             return str(known.attributes[attribute])

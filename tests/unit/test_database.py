@@ -129,7 +129,8 @@ def test_enhanced_monitoring_has_a_role_only_where_it_is_on(stack):
     role = stack.at("database/monitoring_role").ref("arn") if on else None
     assert database.get("monitoring_role_arn") == role
     if on:
-        assert stack.at("database/monitoring_policy")["policy_arn"].endswith(
+        policy = stack.at("database/monitoring_policy")
+        assert policy["policy_arn"].endswith(
             ":iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
         )
         assert policy.address in database["depends_on"], "RDS would use the role without it"
@@ -210,8 +211,17 @@ class TestGivenPassword:
         assert version["secret_string_wo"] == (
             '${jsonencode({"username" = "app_admin", "password" = var.db_password})}'
         )
-        assert version["secret_id"] == stack.at("database/secret").ref("id")
-        assert stack.container_environment()["DB_SECRET_ARN"] == version.ref("arn")
+        secret = stack.at("database/secret")
+        assert version["secret_id"] == secret.ref("id")
+        assert stack.container_environment()["DB_SECRET_ARN"] == secret.ref("arn")
+        assert version.address in stack.at("service/service")["depends_on"]
+
+    def test_another_version_changes_no_address_that_others_hold(self, synthesize, name):
+        """A version is made anew for each password; the secret and its ARN stay."""
+        stack = synthesize(name, password_given=True)
+        version = stack.at("database/secret_version").address
+        users = [r.path for r in stack.resources if f"{{{version}." in json.dumps(r.values)]
+        assert users == []
 
     def test_nothing_else_refers_to_the_variable(self, synthesize, name):
         stack = synthesize(name, password_given=True)
