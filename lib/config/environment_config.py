@@ -416,7 +416,7 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             autoscaling=AutoscalingConfig(min_count=3, max_count=9),
             container_insights=True,
         ),
-        # Plain HTTP until the team has a certificate: then certificate_arn, and this line goes.
+        # Plain HTTP until the team has a certificate: then its ARN and domain_name, in place of this.
         load_balancer=LoadBalancerConfig(allow_plain_http=True),
         state=StateConfig(),
         alarms=AlarmsConfig(database_connections=300),
