@@ -34,7 +34,8 @@ SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 NEEDS_ACCOUNT = "# needs an account"
 TAKES_MINUTES = "# takes minutes"
 INSTALLED = (".venv/.installed", "node_modules/.installed", ".tools/checks/.installed")
-SHELL = {"export", "unset", "read", "curl"}  # the shell's own, and what every machine has
+# The shell's own, and what every machine has.
+SHELL = {"curl", "export", "grep", "read", "sleep", "tr", "unset"}
 # Other people's, said in passing: nothing here could say whether they are right.
 OTHERS = {"pipenv lock", "npm install"}
 # In backticks, and no commands: what Terraform or the tools say, and ideas that were dropped.
@@ -120,7 +121,7 @@ def parsed(typed: str) -> Iterator[Command]:
     for inner in re.findall(r"\$\(([^()]*)\)", typed):
         yield from parsed(inner)
     outer = re.sub(r"\$\([^()]*\)", "VALUE", typed)
-    for part in re.split(r" (?:&&|\||>) ", outer):
+    for part in re.split(r" (?:&&|\||>) |; (?:do |done$)", outer.removeprefix("until ")):
         try:
             words, variables = shlex.split(part), {}
         except ValueError as error:
