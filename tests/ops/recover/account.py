@@ -425,13 +425,6 @@ MAKERS = {  # in an order in which they can be made
         DBParameterGroupFamily="{family}",
         Description="d",
     ),
-    "aws_db_event_subscription": _named(
-        "rds",
-        "create_event_subscription",
-        SubscriptionName="{name}",
-        SnsTopicArn="{sns_topic}",
-        Enabled=True,
-    ),
     "aws_db_instance": _named(
         "rds",
         "create_db_instance",
@@ -470,6 +463,13 @@ MAKERS = {  # in an order in which they can be made
     ),
     "aws_sns_topic": _topic,
     "aws_sns_topic_policy": lambda _, of, __: of("arn"),
+    "aws_db_event_subscription": _named(
+        "rds",
+        "create_event_subscription",
+        SubscriptionName="{name}",
+        SnsTopicArn="{sns_topic}",
+        Enabled=True,
+    ),
     "aws_sns_topic_subscription": _subscription,
     "aws_cloudwatch_metric_alarm": _named(
         "cloudwatch",
