@@ -27,7 +27,10 @@ def certified(config: EnvironmentConfig) -> EnvironmentConfig:
     partition, account = aws_limits.partition_of(config.region), config.account_id or ACCOUNT
     example = f"arn:{partition}:acm:{config.region}:{account}:certificate/example"
     balancer = dataclasses.replace(
-        config.load_balancer, certificate_arn=own or example, allow_plain_http=False
+        config.load_balancer,
+        certificate_arn=own or example,
+        allow_plain_http=False,
+        domain_name=config.load_balancer.domain_name or "app.example.com",
     )
     return dataclasses.replace(config, load_balancer=balancer)
 

@@ -20,10 +20,17 @@ CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
 VARIANTS = {
     **{name: (name, {}) for name in BY_NAME},
     "password": ("dev", {"password_given": True}),
-    "https": ("prod", {"load_balancer": {"certificate_arn": CERTIFICATE}}),
+    "https": (
+        "prod",
+        {"load_balancer": {"certificate_arn": CERTIFICATE, "domain_name": "app.example.com"}},
+    ),
     "account": (
         "prod",
-        {"account_id": "123456789012", "deploy_role_arn": "arn:aws:iam::123456789012:role/tap"},
+        {
+            "account_id": "123456789012",
+            "deploy_role_arn": "arn:aws:iam::123456789012:role/tap",
+            "permissions_boundary_arn": "arn:aws:iam::123456789012:policy/boundary",
+        },
     ),
     "both locks": ("prod", {"state": {"lock": StateLock.BOTH}}),
     "everything off": (

@@ -31,7 +31,7 @@ VARIANTS = {
     "https, an account": (
         "prod",
         {
-            "load_balancer": {"certificate_arn": CERTIFICATE},
+            "load_balancer": {"certificate_arn": CERTIFICATE, "domain_name": "app.example.com"},
             "account_id": "123456789012",
             "deploy_role_arn": "arn:aws:iam::123456789012:role/tap",
             "state": {"lock": StateLock.BOTH},
