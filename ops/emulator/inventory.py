@@ -29,6 +29,11 @@ class Item:
     id: str
     by_aws: bool = field(default=False, compare=False)
 
+    @property
+    def family(self) -> str:
+        """Of a task definition; empty for anything else."""
+        return self.id.partition(":task-definition/")[2].rpartition(":")[0]
+
     def __str__(self) -> str:
         return f"{self.service} {self.type} {self.id}{' (by AWS)' if self.by_aws else ''}"
 
@@ -255,10 +260,15 @@ def orphans(items: Iterable[Item], state: Mapping[str, Any]) -> list[Item]:
     ids = {attributes.get(name) for attributes in known for name in ("id", "arn", "name")}
     # A database that Terraform stopped waiting for has no ARN in the state yet.
     databases = {attributes["identifier"] for attributes in known if "identifier" in attributes}
+    # Older revisions of a task definition stay: Terraform deregisters none.
+    families = {attributes["family"] for attributes in known if "family" in attributes}
     return [
         item
         for item in items
-        if not item.by_aws and item.id not in ids and item.id.rpartition(":db:")[2] not in databases
+        if not item.by_aws
+        and item.id not in ids
+        and item.id.rpartition(":db:")[2] not in databases
+        and item.family not in families
     ]
 
 

@@ -456,8 +456,9 @@ def test_destroy_leaves_nothing(sandbox):
     assert opened_sandbox.cli("deploy") == 0, "\n".join(opened_sandbox.failures())
     assert opened_sandbox.cli("destroy") == 0, "\n".join(opened_sandbox.failures())
     for name, site in opened_sandbox.sites.items():
-        # What AWS makes by itself, such as its own keys, nobody can delete.
-        left = {item for item in items(site) - before[name] if not item.by_aws}
+        # What AWS makes by itself, such as its own keys, nobody can delete; a service that is
+        # rolled back runs an older task definition, which Terraform leaves alone.
+        left = {item for item in items(site) - before[name] if not item.by_aws and not item.family}
         kept = 1 if site.config.database.final_snapshot else 0
         assert len([item for item in left if item.type == "snapshot"]) == kept
         assert len(left) == kept, left

@@ -202,6 +202,6 @@ def test_teardown_leaves_nothing(dev, first):
     assert [printed.index(each) for each in order] == sorted(map(printed.index, order))
     assert not Bucket(dev.place).exists()
     left = [item for item in set(inventory(dev.client)) - dev.before if not item.by_aws]
-    assert left == []
+    assert not [item for item in left if not item.family], "task definitions alone may stay"
     assert not dev.site.state.exists()
     assert "nothing to tear down" in dev.state("teardown", "--yes-destroy", "tap-dev-e2e")

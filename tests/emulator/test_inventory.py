@@ -158,16 +158,20 @@ def test_orphans_are_what_the_state_does_not_know() -> None:
             {"mode": "managed", "instances": [{"attributes": {"id": "x", "arn": "arn:db"}}]},
             {"mode": "managed", "instances": [{"attributes": {"id": "/log", "vpc_id": "vpc-2"}}]},
             {"mode": "managed", "instances": [{"attributes": {"id": "db-X", "identifier": "db"}}]},
+            {"mode": "managed", "instances": [{"attributes": {"id": "app", "family": "app"}}]},
             {"mode": "data", "instances": [{"attributes": {"id": "vpc-3"}}]},
         ]
     }
     known = [Item("ec2", "vpc", "vpc-1"), Item("rds", "database", "arn:db")]
     known.append(Item("rds", "database", "arn:aws:rds:us-east-1:1:db:db"))  # tainted: no ARN yet
+    revision = "arn:aws:ecs:us-east-1:1:task-definition/{}:1"
+    known.append(Item("ecs", "task definition", revision.format("app")))  # an older one
     # A subnet group may have the database's name.
     state["resources"].append({"mode": "managed", "instances": [{"attributes": {"name": "db2"}}]})
     unmade = Item("rds", "database", "arn:aws:rds:us-east-1:1:db:db2")
     assert orphans([unmade], state) == [unmade]
     unknown = [Item("ec2", "vpc", "vpc-2"), Item("ec2", "vpc", "vpc-3")]
+    unknown.append(Item("ecs", "task definition", revision.format("other")))
     automatic = Item("kms", "key", "key", by_aws=True)
     assert orphans([*known, *unknown, automatic], state) == unknown
 
