@@ -23,7 +23,6 @@ SUFFIX = "x1"
 ASKED = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": SUFFIX}  # where the process is told nothing
 DAY = date(2000, 1, 1)  # synthesis takes it for warnings alone
 REFERENCE = re.compile(r"\$\{((?:data\.)?\w+\.\w+)\.")
-ZONE = re.compile(r"\$\{element\(data\.aws_availability_zones\.(\w+)\.names, (\d+)\)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +78,6 @@ class Stack:
     def all(self, type_: str) -> list[Resource]:
         """Every resource of a type."""
         return [resource for resource in self.resources.values() if resource.type == type_]
-
-    def zone(self, subnet: Resource) -> str:
-        """The name of a subnet's zone: AWS lists those that the stack asks for by their name."""
-        written = str(subnet.get("availability_zone"))
-        match = ZONE.fullmatch(written)
-        if not match:
-            return written
-        (asked,) = self.document["data"]["aws_availability_zones"][match[1]]["filter"]
-        return sorted(asked["values"])[int(match[2])]
 
     def referred(self, resource: Resource, attribute: str) -> list[Resource]:
         """The resources that an argument of one refers to."""

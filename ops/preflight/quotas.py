@@ -15,6 +15,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from ops import network
 from ops.aws import code_of
 from ops.checkup import (
     Check,
@@ -189,7 +190,7 @@ def _nat_gateways(subject: Subject) -> Iterator[Demand]:
         if gateway["State"] in {"pending", "available", "deleting"}
     )
     added = Counter(
-        each.stack.zone(subnet)
+        network.zone(each.stack, subnet)
         for each, live in _stacks(subject)
         for gateway in _missing(each.stack, live, "aws_nat_gateway")
         for subnet in each.stack.referred(gateway, "subnet_id")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed
+from ops.network import zone
 from ops.stacks import Resource
 from ops.verify.deployed import DEPLOY, VPC, Deployed, or_passed, tail
 
@@ -71,7 +72,7 @@ def _vpc_differences(deployed: Deployed) -> Iterator[Finding]:
 def _subnets(subject: Subject) -> Iterator[Finding]:
     deployed = Deployed(subject)
     resources = deployed.stack.all("aws_subnet")
-    zones = {deployed.stack.zone(subnet) for subnet in resources}
+    zones = {zone(deployed.stack, subnet) for subnet in resources}
     yield from or_passed(
         (finding for subnet in resources for finding in _subnet(deployed, subnet)),
         f"{len(resources)} in {len(zones)} zones, none gives out public addresses by itself",
@@ -86,7 +87,7 @@ def _subnet(deployed: Deployed, resource: Resource) -> Iterator[Finding]:
         return
     for key, wanted in (
         ("CidrBlock", resource.get("cidr_block")),
-        ("AvailabilityZone", deployed.stack.zone(resource)),
+        ("AvailabilityZone", zone(deployed.stack, resource)),
         ("MapPublicIpOnLaunch", resource.get("map_public_ip_on_launch")),
     ):
         if found[key] != wanted:

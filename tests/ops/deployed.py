@@ -17,6 +17,7 @@ from moto.backends import get_backend
 from lib.modules.naming import NamingModule
 from ops.checkup import Outcome, Subject
 from ops.emulator import patches
+from ops.network import zone
 from ops.stacks import Stack
 from ops.verify.deployed import Deployed
 from tests.ops.recover.account import MAKERS, REGION, Account, Session
@@ -168,7 +169,7 @@ def _subnet(account, of, address):
     made = account.client("ec2").create_subnet(
         VpcId=of("vpc_id"),
         CidrBlock=of("cidr_block"),
-        AvailabilityZone=stack.zone(stack.resources[address]),
+        AvailabilityZone=zone(stack, stack.resources[address]),
         **account.specification("subnet", address),
     )
     return made["Subnet"]["SubnetId"]
