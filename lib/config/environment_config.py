@@ -113,9 +113,10 @@ class DatabaseConfig:
     turns it off, and all of it is logged once the database has ``CREATE EXTENSION pgaudit``.
     ``password_version`` counts up when a given ``DB_PASSWORD`` changes: Terraform cannot see a
     write-only value change. ``extended_support`` is chosen when the instance is made: Terraform
-    does not change it afterwards, ``verify`` names the command. ``apply_immediately`` has a deploy make what interrupts the database, such
-    as another instance class; without, RDS makes it in the maintenance window. An upgrade to
-    another major version needs it (``docs/postgresql-upgrade.md``).
+    does not change it afterwards, ``verify`` names the command. ``apply_immediately`` has a deploy
+    make what interrupts the database, such as another instance class; without, RDS makes it in the
+    maintenance window. An upgrade to another major version needs it
+    (``docs/postgresql-upgrade.md``).
     Windows are UTC, as RDS writes them: ``hh:mm-hh:mm`` and ``ddd:hh:mm-ddd:hh:mm``.
     """
 
@@ -416,7 +417,7 @@ ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
             autoscaling=AutoscalingConfig(min_count=3, max_count=9),
             container_insights=True,
         ),
-        # Plain HTTP until the team has a certificate: then its ARN and domain_name, in place of this.
+        # Plain HTTP until the team has a certificate: then its ARN and domain_name instead.
         load_balancer=LoadBalancerConfig(allow_plain_http=True),
         state=StateConfig(),
         alarms=AlarmsConfig(database_connections=300),

@@ -264,7 +264,7 @@ class EcsModule(Construct):
             container_definitions=json.dumps([self._container()]),
             # Terraform deregisters no revision: a service that was rolled back runs an older one.
             skip_destroy=True,
-            # A copy that was deployed without skip_destroy keeps its revision until the new one runs.
+            # One that was deployed without skip_destroy stays until the new one runs.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 

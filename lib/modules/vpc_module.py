@@ -110,10 +110,10 @@ class VpcModule(Construct):
                         nat_gateway_id=nat.id,
                     )
                 )
-        # Free, and keeps image layers (which ECR serves from S3) off the NAT gateways' bill. Its name
-        # is the same in China: https://github.com/aws/aws-cdk/issues/16139. Its policy stays open:
-        # tasks reach any host over HTTPS anyway, so that it would keep nothing in, and registries
-        # that keep their layers in S3 would be shut out.
+        # Free, and keeps image layers (which ECR serves from S3) off the NAT gateways' bill.
+        # It has one name, in China too: https://github.com/aws/aws-cdk/issues/16139.
+        # Its policy is open: tasks reach any host over HTTPS anyway, so that another one would keep
+        # nothing in, and would shut out the images of registries that have their layers in S3.
         VpcEndpoint(
             self,
             "s3_endpoint",
