@@ -136,6 +136,15 @@ validate: setup ## Every stack against the AWS provider that the bindings are of
 audit: setup .tools/checks/.installed ## Known vulnerabilities of what is locked, where a registry answers
 	@$(RUN) checks audit $(OPTIONS)
 
+.PHONY: providers
+providers: setup ## Lock the AWS provider by its hashes in .terraform.lock.hcl, where a registry answers
+	@$(RUN) checks providers
+
+.PHONY: environments
+environments: ## The environments of the config, as the workflows read them
+	@scripts/require python3 $(PYTHON_WANTED)
+	@python3 scripts/environments
+
 .PHONY: sbom
 sbom: setup .tools/checks/.installed ## Write the bills of materials (CycloneDX) to sbom/
 	@$(RUN) checks sbom

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from checks import audit, licences, sbom, secrets
+from checks import audit, licences, providers, sbom, secrets
 from lib.exits import ended
 
 
@@ -11,7 +11,7 @@ def commands_parser() -> argparse.ArgumentParser:
     """What understands every command."""
     parser = argparse.ArgumentParser(prog="checks")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (audit, licences, sbom, secrets):
+    for command in (audit, licences, providers, sbom, secrets):
         command.add_parser(commands)
     return parser
 
