@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The application: reads the environment variables and synthesizes one stack per environment.
 
-Run by ``cdktf synth`` and its siblings (see ``cdktf.json``), or by itself, from any folder. With bad
-input each problem is a line on standard error, the exit code is 2 and nothing has been written.
+Run by ``cdktf synth`` and its siblings (see ``cdktf.json``), or by itself, from any folder. With
+bad input each problem is a line on standard error, the exit code is 2 and nothing has been written.
 """
 
 import fcntl

@@ -1,6 +1,4 @@
-"""``python -m ops <command>``: exit code 0 fine, 1 a check failed or a plan was refused, 2 bad input
-or usage, 3 Terraform, AWS or the machine failed, 130 interrupted, 141 nobody reads the output.
-"""
+"""``python -m ops <command>``. Its exit codes: ``lib/errors.py``."""
 
 import argparse
 import os
@@ -20,6 +18,7 @@ def commands_parser() -> argparse.ArgumentParser:
         guard,
         hcl,
         parity,
+        pipeline,
         plan,
         policy,
         preflight,
@@ -34,7 +33,7 @@ def commands_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
         *(cost, deploy, diagram, fields, guard, hcl, parity),
-        *(plan, policy, preflight, recover, report, sandbox, state, verify),
+        *(pipeline, plan, policy, preflight, recover, report, sandbox, state, verify),
     ):
         command.add_parser(commands)
     return parser

@@ -174,9 +174,12 @@ def test_the_password_is_in_the_environment_that_asks_for_approval_alone():
     given = [step["env"]["DB_PASSWORD"] for _, step in steps() if "DB_PASSWORD" in str(step)]
     assert sorted(given) == ["${{ secrets.DB_PASSWORD }}", *[placeholder] * 5]
     password = re.search("'(.*?)'", placeholder)
-    assert password and Settings.from_env(
-        {"ENVIRONMENT": "a", "ENVIRONMENT_SUFFIX": "a", "DB_PASSWORD": password[1]}, ["a"]
-    ).db_password_given
+    assert (
+        password
+        and Settings.from_env(
+            {"ENVIRONMENT": "a", "ENVIRONMENT_SUFFIX": "a", "DB_PASSWORD": password[1]}, ["a"]
+        ).db_password_given
+    )
 
 
 def test_credentials_outlive_the_job_and_the_job_outlives_terraform():
@@ -198,9 +201,7 @@ def test_a_state_that_could_not_be_saved_is_kept():
 
 
 def test_a_name_with_spaces_in_an_artifact_brings_no_other_file_into_the_comment(tmp_path):
-    (line,) = (
-        step["run"] for _, step in steps() if step.get("run", "").startswith("find plans ")
-    )
+    (line,) = (step["run"] for _, step in steps() if step.get("run", "").startswith("find plans "))
     (tmp_path / "secret").write_text("SECRET")
     for folder in ("plans/a", "plans/b secret c"):
         (tmp_path / folder).mkdir(parents=True)

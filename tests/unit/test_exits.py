@@ -1,4 +1,4 @@
-"""``lib/exits.py``: whatever ends a command, a person sees one line, and the exit code says which."""
+"""``lib/exits.py``: whatever ends a command, a person sees one line; the exit code says which."""
 
 import errno
 import io
@@ -60,7 +60,8 @@ OF_NODE = RuntimeError("EROFS: read-only file system, mkdir '/srv/app/cdktf.out'
         (
             OF_NODE,
             ExitCode.FAILED,
-            "/srv/app/cdktf.out: Read-only file system (run it in a checkout that can be written to)",
+            "/srv/app/cdktf.out: Read-only file system "
+            "(run it in a checkout that can be written to)",
         ),
         (
             NO_TEMPORARY,
@@ -107,9 +108,10 @@ def test_a_command_that_ends_by_itself_keeps_its_exit_code(capsys, code):
 
 
 def test_a_stream_that_is_no_file_is_taken_as_it_is(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", text)
     assert ended(lambda: print("≥") or 0) == 0
-    assert sys.stdout.getvalue() == "≥\n"
+    assert text.getvalue() == "≥\n"
 
 
 def test_argparse_ends_as_it_likes():
