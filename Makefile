@@ -31,13 +31,13 @@ help: ## List the commands
 setup: ## Install everything, as locked
 	@scripts/installed || rm -f .venv/.installed node_modules/.installed
 	@$(MAKE) .venv/.installed node_modules/.installed
+	@# Commands work from any folder, and with PYTHONSAFEPATH=1.
+	@echo ../../../.. | tee .venv/lib/python*/site-packages/tap.pth > /dev/null
 
 .venv/.installed: Pipfile.lock scripts/require | .tools/pipenv/.installed
 	@scripts/require python3 $(PYTHON_WANTED)
 	@echo "Installing Python packages into .venv ..."
 	@.tools/pipenv/bin/pipenv --python "$$(command -v python3)" sync --dev
-	@# Commands work from any folder, and with PYTHONSAFEPATH.
-	@echo ../../../.. | tee .venv/lib/python*/site-packages/tap.pth > /dev/null
 	@scripts/installed python
 	@touch $@
 
