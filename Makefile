@@ -94,7 +94,7 @@ lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, lice
 	@.tools/checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 
 .PHONY: unit
-unit: setup .tools/checks/.installed .tools/cdktn/.installed ## The tests that take seconds, with coverage
+unit: setup .tools/checks/.installed .tools/cdktn/.installed ## All tests but those that deploy, with coverage of lib (a quarter of an hour)
 	@$(RUN) pytest tests/unit tests/snapshots -n auto --dist loadfile \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@# Of the others coverage is not asked: it takes half as long again.
