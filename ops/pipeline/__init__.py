@@ -60,7 +60,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
     """Make the roles, and write GitHub's side; 0.
 
-    Raises ``TapError`` for bad input, for another account's credentials, and where it isn't approved.
+    Raises ``TapError`` for bad input, another account's credentials, and where nobody approves it.
     """
     if rest:
         raise TapError(f"unknown argument {rest[0]}", hint="see ops pipeline bootstrap --help")

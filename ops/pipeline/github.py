@@ -13,7 +13,7 @@ from typing import Any
 
 from lib.errors import TapError
 
-# How long the deploy role's credentials last, of at most 12 hours: the job that applies ends before.
+# How long the deploy role's credentials last, 12 hours at most: the job that applies ends before.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-settings.html
 MAX_SESSION = timedelta(hours=3)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")

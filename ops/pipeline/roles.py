@@ -2,8 +2,8 @@
 
 * ``look`` plans for a comment and for drift: any branch's code may run as it. It reads what a plan
   reads, no secret, and takes no lock.
-* ``plan`` makes the plan that is approved: the main branch's deploy alone. It also takes the lock of
-  the state, reads a given password's secret, and asks IAM about the third.
+* ``plan`` makes the plan that is approved: the deploy of the main branch alone. It also takes
+  the state's lock, reads a given password's secret, and asks IAM about the third.
 * ``deploy`` applies that plan, once somebody has approved it.
 
 Who may take one:

@@ -55,11 +55,11 @@ SETTINGS = "AWS's settings: "
     ],
 )
 def test_what_no_command_has_thought_of_is_one_line_too(monkeypatch, capsys, error, code, line):
-    def run(*_):
+    def end(*_):
         raise error
 
     parser = argparse.ArgumentParser()
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=end)
     monkeypatch.setattr(ops, "commands_parser", lambda: parser)
     monkeypatch.delenv("TAP_TRACEBACK", raising=False)
     assert ops.main([]) == code

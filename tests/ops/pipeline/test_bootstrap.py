@@ -142,17 +142,30 @@ class Planned:
         return self.code if command == "plan" else 0
 
 
-@pytest.mark.parametrize(
-    ("code", "approved", "answer", "applied"),
-    [(0, False, None, False), (2, True, None, True), (2, False, "yes", True)],
-)
-def test_the_plan_that_was_shown_is_applied(tmp_path, monkeypatch, code, approved, answer, applied):
-    planned = Planned(tmp_path, code)
-    monkeypatch.setattr(pipeline, "Terraform", lambda *_: planned)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: answer is not None, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
-    pipeline.apply(tmp_path, {}, approved=approved)
-    assert (("apply", pipeline.PLAN) in planned.ran) is applied
+@pytest.fixture(name="planned")
+def _planned(tmp_path, monkeypatch):
+    """What ran of Terraform, where the plan ended with ``code`` and a person gave that answer; None
+    where nobody could be asked."""
+
+    def planned(code, answer, *, approved=False):
+        terraform = Planned(tmp_path, code)
+        monkeypatch.setattr(pipeline, "Terraform", lambda *_: terraform)
+        monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: answer is not None))
+        monkeypatch.setattr("builtins.input", lambda _: answer)
+        try:
+            pipeline.apply(tmp_path, {}, approved=approved)
+        except TapError as error:
+            assert error.message.startswith("not approved")
+        assert all(plan in ("", pipeline.PLAN) for _, plan in terraform.ran)
+        return [command for command, _ in terraform.ran]
+
+    return planned
+
+
+def test_the_plan_that_was_shown_is_applied_once_it_is_approved(planned):
+    assert planned(2, None, approved=True) == ["init", "plan", "apply"]
+    assert planned(2, "yes") == ["init", "plan", "apply"]
+    assert planned(0, None) == ["init", "plan"]
 
 
 @pytest.mark.parametrize("answer", [None, "no", ""])
