@@ -8,11 +8,17 @@ MAKEFLAGS += --no-print-directory
 PYTHON_WANTED := 3.11
 NODE_WANTED := 20
 TERRAFORM_WANTED := 1.11
-PIPENV_WANTED := 2026.10.3
 
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_QUIET := 1
+# A person's own settings install other packages, or elsewhere; where from is theirs to say.
+export PIP_USER := 0
+unexport PIP_CONSTRAINT PIP_DRY_RUN PIP_EDITABLE PIP_IGNORE_INSTALLED PIP_NO_DEPS PIP_PRE PIP_PREFIX
+unexport PIP_PYTHON PIP_REQUIREMENT PIP_ROOT PIP_TARGET PIPENV_PIPFILE PIPENV_CUSTOM_VENV_NAME
+unexport PYTHONHOME PYTHONPATH
+NPM_CI := npm ci --no-audit --no-fund --include=dev --include=optional --include=peer \
+  --global=false --prefix=. --dry-run=false --package-lock-only=false
 # Where it forbids bytecode, each of the hundreds of processes of a test run compiles all of TAP.
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
@@ -22,22 +28,25 @@ help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 .PHONY: setup
-setup: .venv/.installed node_modules/.installed ## Install everything, as locked
+setup: ## Install everything, as locked
+	@scripts/installed || rm -f .venv/.installed node_modules/.installed
+	@$(MAKE) .venv/.installed node_modules/.installed
+	@# Commands work from any folder, and with PYTHONSAFEPATH=1.
+	@echo ../../../.. | tee .venv/lib/python*/site-packages/tap.pth > /dev/null
 
-.venv/.installed: Pipfile.lock scripts/require
+.venv/.installed: Pipfile.lock scripts/require | .tools/pipenv/.installed
 	@scripts/require python3 $(PYTHON_WANTED)
 	@echo "Installing Python packages into .venv ..."
-	@pipenv=$$(command -v pipenv) || { \
-	  [ -x .tools/bin/pipenv ] || { python3 -m venv .tools && .tools/bin/pip install -q pipenv==$(PIPENV_WANTED); }; \
-	  pipenv=.tools/bin/pipenv; }; \
-	$$pipenv --python "$$(command -v python3)" sync --dev
+	@.tools/pipenv/bin/pipenv --python "$$(command -v python3)" sync --dev
+	@scripts/installed python
 	@touch $@
 
 node_modules/.installed: package-lock.json scripts/require
 	@scripts/require node $(NODE_WANTED)
 	@scripts/require terraform $(TERRAFORM_WANTED)
 	@echo "Installing Node packages into node_modules ..."
-	@npm ci --no-audit --no-fund
+	@$(NPM_CI)
+	@scripts/installed node
 	@touch $@
 
 # Other people's tools pin what we use in other versions: each has an environment of its own.
@@ -47,6 +56,7 @@ node_modules/.installed: package-lock.json scripts/require
 	@python3 -m venv --clear .tools/$*
 	@.tools/$*/bin/pip install -q --disable-pip-version-check --no-compile \
 	  --require-hashes --no-deps -r $<
+	@.tools/$*/bin/pip show -q $$(sed -nE 's/^([A-Za-z0-9._-]+)==.*/\1/p' $<)
 	@touch $@
 
 .PHONY: local
@@ -84,7 +94,7 @@ lint: setup .tools/checks/.installed ## Formatting, pylint, types, secrets, lice
 	@.tools/checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 
 .PHONY: unit
-unit: setup .tools/checks/.installed .tools/cdktn/.installed ## The tests that take seconds, with coverage
+unit: setup .tools/checks/.installed .tools/cdktn/.installed ## All tests but those that deploy, with coverage of lib (a quarter of an hour)
 	@$(RUN) pytest tests/unit tests/snapshots -n auto --dist loadfile \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@# Of the others coverage is not asked: it takes half as long again.
@@ -125,6 +135,15 @@ validate: setup ## Every stack against the AWS provider that the bindings are of
 .PHONY: audit
 audit: setup .tools/checks/.installed ## Known vulnerabilities of what is locked, where a registry answers
 	@$(RUN) checks audit $(OPTIONS)
+
+.PHONY: providers
+providers: setup ## Lock the AWS provider by its hashes in .terraform.lock.hcl, where a registry answers
+	@$(RUN) checks providers
+
+.PHONY: environments
+environments: ## The environments of the config, as the workflows read them
+	@scripts/require python3 $(PYTHON_WANTED)
+	@python3 scripts/environments
 
 .PHONY: sbom
 sbom: setup .tools/checks/.installed ## Write the bills of materials (CycloneDX) to sbom/

@@ -3,15 +3,15 @@
 import argparse
 import sys
 
-from checks import audit, licences, sbom, secrets
-from lib.errors import TapError
+from checks import audit, licences, providers, sbom, secrets
+from lib.exits import ended
 
 
 def commands_parser() -> argparse.ArgumentParser:
     """What understands every command."""
     parser = argparse.ArgumentParser(prog="checks")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (audit, licences, sbom, secrets):
+    for command in (audit, licences, providers, sbom, secrets):
         command.add_parser(commands)
     return parser
 
@@ -19,12 +19,7 @@ def commands_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     options = commands_parser().parse_args(arguments)
-    try:
-        return options.run(options)
-    except TapError as error:
-        for line in error.lines():
-            print(f"checks: {line}", file=sys.stderr)
-        return 2
+    return ended(lambda: options.run(options), program="checks")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
-from checks.lock_files import REQUIREMENTS, ROOT, TOOLS, python_packages
+from checks.lock_files import REQUIREMENTS, ROOT, TOOLS, bundled_places, python_packages
 from lib.errors import TapError
 
 ACCEPTED = ROOT / "checks" / "accepted.toml"
@@ -125,23 +126,35 @@ def from_pip_audit(done: "subprocess.CompletedProcess[str]") -> Answer:
 
 def npm_audit() -> Answer:
     """What npm's registry knows of ``package-lock.json``."""
-    return from_npm_audit(_run(["npm", "audit", "--json", "--package-lock-only"]))
+    done = _run(["npm", "audit", "--json", "--package-lock-only"])
+    return from_npm_audit(done, bundled_places())
 
 
-def from_npm_audit(done: "subprocess.CompletedProcess[str]") -> Answer:
-    """The answer in what npm has printed."""
+def from_npm_audit(
+    done: "subprocess.CompletedProcess[str]", bundled: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """The answer in what npm has printed.
+
+    What is found only inside another package, where nobody but that one's author can update it, is
+    one finding of that package.
+    """
     try:
         report = json.loads(done.stdout)
     except ValueError:
         return Answer({}, silent=_last_line(done.stderr))
     if "vulnerabilities" not in report:
         return Answer({}, silent=report.get("message") or _last_line(done.stderr))
-    findings = {}
+    findings: dict[str, str] = {}
     for name, entry in report["vulnerabilities"].items():
+        owners = {bundled.get(place) for place in entry.get("nodes", ())}
         for advisory in entry["via"]:
             if isinstance(advisory, dict):  # a name stands for another entry's advisory
-                key = advisory["url"].rpartition("/")[2]
-                findings[key] = f"{name} {advisory['range']}: {advisory['title']}"
+                text = f"{name} {advisory['range']}: {advisory['title']}"
+                if len(owners) == 1 and (owner := next(iter(owners))):
+                    before = findings.get(f"bundled:{owner}")
+                    findings[f"bundled:{owner}"] = f"{before}; {text}" if before else text
+                else:
+                    findings[advisory["url"].rpartition("/")[2]] = text
     return Answer(findings)
 
 

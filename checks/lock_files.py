@@ -62,3 +62,13 @@ def node_packages() -> Iterator[Package]:
                 licence=entry.get("license", ""),
                 bundled=bool(entry.get("inBundle")),
             )
+
+
+def bundled_places() -> dict[str, str]:
+    """Of what comes inside another package: its place below ``node_modules``, and that package."""
+    lock = json.loads(PACKAGE_LOCK.read_text(encoding="utf-8"))
+    return {
+        place: place.removeprefix("node_modules/").partition("/node_modules/")[0]
+        for place, entry in lock["packages"].items()
+        if entry.get("inBundle")
+    }

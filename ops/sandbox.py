@@ -293,7 +293,8 @@ def _install_provider(folder: Path, environ: Mapping[str, str]) -> None:
 
     By one Terraform at a time: the cache isn't made for more.
     """
-    cache = Path.home() / ".terraform.d" / "plugin-cache"
+    home = environ.get("HOME") or tempfile.gettempdir()
+    cache = Path(home, ".terraform.d", "plugin-cache")
     cache.mkdir(parents=True, exist_ok=True)
     terraform = environ.get("TERRAFORM_BINARY_NAME", "terraform")
     _run_quietly(

@@ -8,7 +8,6 @@ import argparse
 from collections.abc import Mapping
 
 from lib.errors import TapError
-from ops import graceful
 from ops.checkup import Check, command
 from ops.preflight import identity
 from ops.verify import (
@@ -65,8 +64,4 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
         *(reachability.CHECKS if options.reachability else ()),
         *(probe.CHECKS if options.probe else ()),
     )
-    try:
-        with graceful.ended_by_signals():
-            return command.run(options, environ, lambda subject: checks)
-    except KeyboardInterrupt:
-        return graceful.INTERRUPTED
+    return command.run(options, environ, lambda subject: checks)

@@ -6,10 +6,11 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from checks import audit
+from checks import audit, lock_files
 from checks.audit import Accepted, Answer
 from lib.errors import TapError
 
+PACKAGE = lock_files.ROOT / "package.json"
 TODAY = date(2026, 11, 23)
 GOOD, SILENT = Answer({}), Answer({}, silent="no route to it")
 BAD = Answer({"GHSA-1": "left-pad 1, mended in 2"})
@@ -136,6 +137,40 @@ ADVISORY = {
 )
 def test_what_npm_says(report, answer):
     assert audit.from_npm_audit(done(report, "npm error\n")) == answer
+
+
+def test_what_comes_inside_another_package_is_that_one_s_finding():
+    def entry(*nodes):
+        return {"via": [ADVISORY], "nodes": nodes}
+
+    inside, outside = "node_modules/a/node_modules/b", "node_modules/b"
+    report = {"vulnerabilities": {"b": entry(inside), "c": entry(inside)}}
+    answer = audit.from_npm_audit(done(report), {inside: "a"})
+    text = "<2: Prototype pollution"
+    assert answer == Answer({"bundled:a": f"b {text}; c {text}"})
+    for nodes in ((outside,), (inside, outside)):
+        report = {"vulnerabilities": {"b": entry(*nodes)}}
+        assert audit.from_npm_audit(done(report), {inside: "a"}) == Answer({"GHSA-1": f"b {text}"})
+
+
+def test_what_is_accepted_as_bundled_is_and_no_override_could_reach_it():
+    owners = set(lock_files.bundled_places().values())
+    accepted = {key for key in audit.accepted(audit.ACCEPTED) if key.startswith("bundled:")}
+    assert accepted == {f"bundled:{owner}" for owner in owners}
+
+
+def test_the_overrides_are_what_is_locked():
+    overrides = json.loads(PACKAGE.read_text(encoding="utf-8"))["overrides"]
+    for selector, version in overrides.items():
+        name, _, major = selector.partition("@")
+        found = {
+            package.version
+            for package in lock_files.node_packages()
+            if package.name == name
+            and not package.bundled
+            and package.version.startswith(f"{major}." if major else "")
+        }
+        assert found == {version}, selector
 
 
 def test_the_tools_are_asked_as_they_want_to_be():

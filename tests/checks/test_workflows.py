@@ -1,5 +1,6 @@
 """The workflows run nothing that a laptop doesn't; the hooks look at what is committed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 from checks.lock_files import ROOT, TOOLS
+from lib.config.environment_config import ENVIRONMENTS
+from lib.config.settings import Settings
 from ops.__main__ import main
-from tests.conftest import BY_NAME
+from ops.pipeline.github import MAX_SESSION
 
 FILES = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES[1:]}
@@ -18,7 +21,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # What only GitHub's own machines have: the summary of a run, and a comment on a pull request.
 THEIRS = {
     'cat cdktf.out/plans/*/plan.md >> "$GITHUB_STEP_SUMMARY"',
-    "find plans -name plan.md | sort | xargs cat > comment.md",
+    "find plans -name plan.md -type f -print0 | sort -z | xargs -0 cat -- > comment.md",
+    'make environments >> "$GITHUB_OUTPUT"',
     'gh pr comment "$PULL_REQUEST" --edit-last --create-if-none --body-file comment.md',
 }
 
@@ -64,12 +68,14 @@ def test_what_runs_is_a_make_target_or_a_command_of_ops(path, step, capsys):
     if made := re.fullmatch(r"make ([a-z-]+)( OPTIONS=--[a-z]+)?", line):
         assert re.search(rf"^{made[1]}:", MAKEFILE, re.MULTILINE), line
     elif command := re.fullmatch(
-        r'\.venv/bin/python -m ops ([a-z]+)( --[a-z-]+( "\$[A-Z_]+"| \d)?)*', line
+        r"exec (?:timeout --signal=INT 2h )?\.venv/bin/python -m ops "  # a signal has to arrive
+        r'([a-z]+)( --[a-z-]+( "\$[A-Z_]+"| \d)?)*',
+        line,
     ):
         with pytest.raises(SystemExit) as ended:
             main([command[1], "--help"])
         assert ended.value.code == 0, line
-        assert set(re.findall(r" (--[a-z-]+)", line)) <= set(
+        assert set(re.findall(r" (--[a-z-]+)", line.partition(" -m ops ")[2])) <= set(
             re.findall(r"--[a-z-]+", capsys.readouterr().out)
         ), line
     else:
@@ -92,7 +98,7 @@ def test_each_job_has_the_least_that_it_needs(name):
         assert set(job["permissions"].items()) <= allowed, job_name
         writes = "id-token" in job["permissions"]
         assert writes == ("environment" in job or "uses" in job), job_name
-        assert "uses" in job or job["timeout-minutes"] <= 90
+        assert "uses" in job or job["timeout-minutes"] <= 150
 
 
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if name != "deploy-environment"])
@@ -109,14 +115,101 @@ def test_no_long_lived_key_is_anywhere():
         assert "access-key" not in text and "pull_request_target" not in text
 
 
+NAMES = "fromJSON(needs.environments.outputs.names)"
+
+
 def test_a_deploy_goes_through_the_environments_in_their_order():
-    deploy = WORKFLOWS["deploy"]["jobs"]
-    assert list(deploy) == [*BY_NAME]
-    names = [*deploy]
-    for before, name in zip([None, *names], names, strict=False):
-        assert deploy[name].get("needs") == before
-        assert deploy[name]["with"]["environment"] == name
-        assert deploy[name]["with"]["image"] == "${{ inputs.image }}"
+    first, *others = WORKFLOWS["deploy"]["jobs"]
+    assert first == "environments"
+    assert len(others) >= len(ENVIRONMENTS), "add a job to deploy.yml"
+    for number, (before, name) in enumerate(zip([None, *others], others, strict=False)):
+        job = WORKFLOWS["deploy"]["jobs"][name]
+        assert job["needs"] == ["environments", before] if before else "environments"
+        assert job.get("if") == (f"{NAMES}[{number}]" if number else None)
+        assert job["with"] == {
+            "environment": f"${{{{ {NAMES}[{number}] }}}}",
+            "image": "${{ inputs.image }}",
+            "allow": f"${{{{ fromJSON(inputs.allow)[{NAMES}[{number}]] }}}}",
+        }
+
+
+@pytest.mark.parametrize(("workflow", "job"), [("ci", "plan"), ("drift", "drift")])
+def test_what_looks_at_each_environment_has_them_from_the_config(workflow, job):
+    found = WORKFLOWS[workflow]["jobs"]
+    assert found[job]["strategy"]["matrix"] == {"environment": f"${{{{ {NAMES} }}}}"}
+    assert "environments" in found[job]["needs"]
+    assert found["environments"]["outputs"] == {"names": "${{ steps.config.outputs.environments }}"}
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for entry in ENVIRONMENTS:
+            assert not re.search(rf"\b{entry.name}\b", text.partition("jobs:")[2]), path
+
+
+def test_the_environments_are_told_without_a_set_up():
+    command = ["python3", "-S", "scripts/environments"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    names = [entry.name for entry in ENVIRONMENTS]
+    assert done.stdout == f"environments={json.dumps(names)}\n"
+
+
+def test_what_any_branch_may_run_knows_no_secret_and_takes_no_lock():
+    for workflow, name in (("ci", "plan"), ("drift", "drift")):
+        job = WORKFLOWS[workflow]["jobs"][name]
+        assert job["environment"] == "${{ matrix.environment }}-look"
+        assert _role(job) == "${{ vars.LOOK_ROLE_ARN }}"
+        assert "secrets." not in str(job)
+        (command,) = _commands(job)
+        assert command in ("plan --running-image", "plan --drift")
+
+
+def test_the_password_is_in_the_environment_that_asks_for_approval_alone():
+    holders = [
+        (path.stem, name)
+        for path in FILES
+        for name, job in jobs(yaml.safe_load(path.read_text(encoding="utf-8"))).items()
+        if "secrets." in str(job)
+    ]
+    assert holders == [("deploy-environment", "apply")]
+    placeholder = "${{ vars.DB_PASSWORD_GIVEN && 'known-to-the-apply-alone' || '' }}"
+    given = [step["env"]["DB_PASSWORD"] for _, step in steps() if "DB_PASSWORD" in str(step)]
+    assert sorted(given) == ["${{ secrets.DB_PASSWORD }}", *[placeholder] * 5]
+    password = re.search("'(.*?)'", placeholder)
+    assert (
+        password
+        and Settings.from_env(
+            {"ENVIRONMENT": "a", "ENVIRONMENT_SUFFIX": "a", "DB_PASSWORD": password[1]}, ["a"]
+        ).db_password_given
+    )
+
+
+def test_credentials_outlive_the_job_and_the_job_outlives_terraform():
+    apply = WORKFLOWS["deploy-environment"]["jobs"]["apply"]
+    (seconds,) = (
+        step["with"]["role-duration-seconds"]
+        for step in apply["steps"]
+        if "role-duration-seconds" in step.get("with", {})
+    )
+    hours = next(int(h) for h in re.findall(r"timeout --signal=INT (\d+)h", str(apply)))
+    assert hours * 3600 < apply["timeout-minutes"] * 60 < seconds == MAX_SESSION.total_seconds()
+
+
+def test_a_state_that_could_not_be_saved_is_kept():
+    *_, last = WORKFLOWS["deploy-environment"]["jobs"]["apply"]["steps"]
+    assert last["if"] == "${{ failure() || cancelled() }}"
+    assert last["uses"].startswith("actions/upload-artifact@")
+    assert last["with"]["path"] == "cdktf.out/**/errored.tfstate"
+
+
+def test_a_name_with_spaces_in_an_artifact_brings_no_other_file_into_the_comment(tmp_path):
+    (line,) = (step["run"] for _, step in steps() if step.get("run", "").startswith("find plans "))
+    (tmp_path / "secret").write_text("SECRET")
+    for folder in ("plans/a", "plans/b secret c"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "plan.md").write_text(f"{folder}\n")
+    (tmp_path / "plans/link").mkdir()
+    (tmp_path / "plans/link/plan.md").symlink_to(tmp_path / "secret")
+    subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True)
+    assert (tmp_path / "comment.md").read_text() == "plans/a\nplans/b secret c\n"
 
 
 def test_what_is_applied_is_what_was_planned_guarded_and_approved():
@@ -144,7 +237,7 @@ def _role(job):
 def _commands(job):
     """What a job has ops do, in order."""
     return [
-        step["run"].removeprefix(".venv/bin/python -m ops ")
+        step["run"].partition(" -m ops ")[2]
         for step in job["steps"]
         if " -m ops " in step.get("run", "")
     ]

@@ -71,7 +71,9 @@ class Command:
     @property
     def name(self) -> str:
         """Its words up to the first option or value: ``ops state recover``."""
-        depth = 3 if self.words[:2] in (("ops", "state"), ("ops", "cdktf")) else 2
+        depth = (
+            3 if self.words[:2] in (("ops", "state"), ("ops", "cdktf"), ("ops", "pipeline")) else 2
+        )
         return " ".join(self.words[:depth])
 
 

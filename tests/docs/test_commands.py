@@ -43,6 +43,7 @@ ACCOUNT = {
     "ops cdktf deploy": ("tests/e2e/test_state_deploy.py", '"cdktf:deploy"'),
     "ops cdktf destroy": ("tests/ops/test_cdktf.py", '"destroy"'),
     "ops cdktf diff": ("tests/ops/test_cdktf.py", 'main(["cdktf", "diff"'),
+    "ops pipeline bootstrap": ("tests/e2e/test_pipeline.py", "pipeline.apply(folder"),
     "ops plan": ("tests/e2e/test_deployed.py", 'ops("plan")'),
     "ops preflight": ("tests/e2e/test_verify.py", 'command(capfd, "preflight")'),
     "ops recover": ("tests/e2e/test_recover.py", "= recover("),

@@ -1,12 +1,13 @@
 """What the probe's tasks say is told, and nothing of it stays."""
 
 import argparse
-import contextlib
 import itertools
 
 import pytest
 
-from ops import graceful, verify
+from lib.errors import ExitCode
+from ops import verify
+from ops.__main__ import main
 from ops.checkup import Outcome
 from ops.verify import probe
 from ops.verify.probe import CHECKS, IMAGE
@@ -318,5 +319,4 @@ def test_an_interrupt_has_its_exit_code(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify.command, "run", run)
-    monkeypatch.setattr(graceful, "ended_by_signals", contextlib.nullcontext)
-    assert verify.run(options(), [], {}) == graceful.INTERRUPTED
+    assert main(["verify"]) == ExitCode.INTERRUPTED
