@@ -65,7 +65,7 @@ ELSEWHERE = {
     "ops guard tests/ops/plans": ("tests/docs/test_guard.py", "main(command.split()) == 1"),
     "ops hcl": ("tests/integration/test_way_out.py", 'main(["hcl", "--output"'),
     "ops parity": ("tests/ops/test_parity.py", 'main(["parity", "dev", "staging"])'),
-    "tap.py": ("tests/unit/test_tap.py", 'ROOT / "tap.py"'),
+    "tap.py": ("tests/unit/test_tap.py", 'folder() / "tap.py"'),
 }
 # Make targets that neither `make test` nor a workflow runs, and what is tested of them.
 NOT_IN_CI = {
