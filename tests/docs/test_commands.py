@@ -79,6 +79,7 @@ NOT_IN_CI = {
     "hooks": ".pre-commit-config.yaml",
     "local": "tests/e2e",
     "plans": "tests/e2e/test_deployed.py",
+    "quick": "tests/e2e/test_first_edits.py",
     "snapshots": "tests/snapshots",
     "report": "tests/ops/test_report.py",
     "synth": "tests/ops/test_cdktf.py",
