@@ -63,6 +63,12 @@ def altered(synthesized, path, **arguments):
     raise AssertionError(path)
 
 
+@pytest.fixture(name="region", params=sorted(file.stem for file in prices.FOLDER.iterdir()))
+def _region(request):
+    """Each region that there is a list of."""
+    return request.param
+
+
 # --- everything is priced, or named ----------------------------------------------------------
 
 
@@ -89,11 +95,30 @@ def test_a_type_is_charged_for_or_free_with_its_source():
     assert all(source.startswith("https://aws.amazon.com/") for source in FREE.values())
 
 
-def test_every_price_has_unit_source_and_date():
-    for key, price in PRICES.items():
-        assert price.usd > 0 and price.unit and price.source.startswith("https://"), key
+def test_every_price_has_unit_source_and_date(region):
+    for key, price in prices.load(region).items():
+        assert price.usd > 0 and price.source.startswith("https://"), key
         assert price.date <= date.today()
-        assert key.startswith("rds-instance/") == (price.vcpus is not None)
+        if key.startswith("rds-instance/"):
+            assert price.vcpus and price.unit == "hour", key
+        else:
+            assert not price.vcpus and price.unit == QUERIES[key].unit, key
+
+
+def test_a_price_of_another_region_is_near_that_of_the_first(region):
+    """A slip of the point, or a price by the thousand."""
+    for key, price in prices.load(region).items():
+        if key in PRICES:
+            assert Decimal("0.7") < price.usd / PRICES[key].usd < Decimal("1.7"), key
+
+
+def test_a_bigger_class_costs_more(region):
+    found = prices.load(region)
+    sizes = {}
+    for key in (key for key in found if key.startswith("rds-instance/")):
+        _, class_, deployment = key.split("/")
+        sizes.setdefault((class_.split(".")[1], deployment), []).append(found[key].usd)
+    assert all(costs == sorted(set(costs)) for costs in sizes.values())
 
 
 def test_an_unknown_type_is_named_and_not_in_the_sum(shipped):
