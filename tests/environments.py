@@ -1,7 +1,7 @@
-"""The environments that TAP's own tests run on: those that TAP ships, whatever a team makes of its own.
+"""The environments that TAP's own tests run on: those that TAP ships, whatever a team has.
 
-``tests/project.py`` puts them in the place of ``lib/config/environment_config.py``'s. What runs over
-a team's config is in ``tests/rules`` and ``tests/snapshots``, and ``make policy``: nothing else.
+``tests/project.py`` puts them in the place of ``lib/config/environment_config.py``'s. What runs
+over a team's config is in ``tests/rules`` and ``tests/snapshots``, and ``make policy``.
 """
 
 from lib.config.environment_config import (

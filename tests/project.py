@@ -5,11 +5,12 @@ that edits its config or ``lib/extend.py`` turns no test of TAP's red. ``TEAM`` 
 are the project's, for what runs over a team's config.
 """
 
+import atexit
 import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import pytest
 
@@ -25,7 +26,6 @@ TEAM_EXTEND = extension.extend
 # What the copy below has of its own: what Python finds by the place of a file.
 COPIED = ("lib", "tap.py")
 NO_EXTENSION = "def extend(stack, outputs): del stack, outputs\n"
-_TEMPORARY = TemporaryDirectory(prefix="tap-tests-")
 
 
 def no_extension(*_: object) -> None:
@@ -35,7 +35,8 @@ def no_extension(*_: object) -> None:
 @cache
 def folder() -> Path:
     """The project for processes that the tests start: the same, with the tests' environments."""
-    copy = Path(_TEMPORARY.name) / "project"
+    copy = Path(mkdtemp(prefix="tap-tests-")) / "project"
+    atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
     copy.mkdir()
     for entry in ROOT.iterdir():
         if entry.name not in (*COPIED, "cdktf.out"):

@@ -125,7 +125,7 @@ class _Unpriceable(Exception):
 
 
 def bill(stack: Stack, usage: Usage, prices: Mapping[str, Price], day: date) -> Bill:
-    """The bill of a stack in the month of ``day``; without ``prices`` everything in it lacks one."""
+    """The bill of a stack in the month of ``day``; without ``prices`` everything lacks one."""
     if not prices:
         why = f"there is no price list of {stack.region}: {REFRESH}"
         missing = Unpriced("everything", "every type", why, dict(stack.document))

@@ -1,5 +1,5 @@
-"""What a team does in its first hours, done in a copy: own image, certificate, a fourth environment, a
-bigger database, a bucket of its own. Then the one command for what is made from the config, and
+"""What a team does in its first hours, in a copy: own image, certificate, a fourth environment,
+a bigger database, a bucket of its own. Then the one command for what is made from the config, and
 what a team runs after an edit is green, and TAP's own tests with it.
 
 ``docs/first-deploy.md`` and ``lib/README.md`` say how; the bucket is the latter's, word by word.
@@ -27,7 +27,8 @@ EDITS = {
     "container_port: int = 8080": "container_port: int = 3000",
     'path: str = "/"': 'path: str = "/healthz"',
     "            cpu_units=1024,\n": (
-        '            cpu_units=1024,\n            environment={"SHOP_NAME": "Corner", "LOG": "info"},\n'
+        "            cpu_units=1024,\n"
+        '            environment={"SHOP_NAME": "Corner", "LOG": "info"},\n'
     ),
     "LoadBalancerConfig(allow_plain_http=True)": (
         f'LoadBalancerConfig(certificate_arn="{CERTIFICATE.format(region="us-east-1")}")'
@@ -71,8 +72,14 @@ SLOW = [f"--ignore=tests/unit/test_{name}.py" for name in ("aws_bindings", "aws_
 
 def environment(name: str, region: str, number: int, class_: str = "db.r6g.large") -> str:
     """One more entry of the config: production, where its name says so."""
-    certificate, production = CERTIFICATE.format(region=region), name == "live"
-    return ENVIRONMENT.format(**locals())
+    return ENVIRONMENT.format(
+        name=name,
+        region=region,
+        number=number,
+        class_=class_,
+        certificate=CERTIFICATE.format(region=region),
+        production=name == "live",
+    )
 
 
 class Copy:

@@ -556,7 +556,7 @@ def test_between_two_environments(stacks, capsys):
 def test_a_difference_the_other_way_is_negative(shipped):
     before, after = billed(shipped("prod")), billed(shipped("dev"))
     difference = report.Difference("x", before, after)
-    assert difference.monthly < 0
+    assert difference.monthly is not None and difference.monthly < 0
     assert any("-$98.55" in line or "-$32.85" in line for line in difference.lines())
     assert report.headline([difference]).startswith("this change: -$")
 

@@ -1,5 +1,7 @@
-"""docs/policy.md has every waiver of the project's environments; that each is a finding, make policy
-sees to."""
+"""docs/policy.md has every waiver of the project's environments.
+
+``make policy`` holds that each is a finding.
+"""
 
 import os
 
