@@ -68,8 +68,14 @@ ENVIRONMENT = """    EnvironmentConfig(
     ),
 """
 START = "ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (\n"
-# What takes long in tests/unit and looks at no environment.
-SLOW = [f"--ignore=tests/unit/test_{name}.py" for name in ("aws_bindings", "aws_limits", "naming")]
+# TAP's own tests that ask most of the environments.
+OWN = [
+    *(
+        f"tests/unit/test_{name}.py"
+        for name in ("environment_config", "service", "database", "tap")
+    ),
+    *("tests/unit/test_project.py", "tests/docs/test_docs.py"),
+]
 
 
 def environment(name: str, region: str, number: int, class_: str = "db.r6g.large") -> str:
@@ -180,7 +186,7 @@ def test_the_jobs_of_the_first_hours(copy):
     }
     said = copy.make("quick")
     assert "policy: qa, certificate: " in said
-    copy.pytest("tests/unit", "tests/ops/test_parity.py", "tests/docs/test_docs.py", *SLOW)
+    copy.pytest(*OWN)
 
 
 OTHERS = {
@@ -202,7 +208,7 @@ def test_other_environments(copy, environments):
     """Of other names and numbers, in other regions, with prices or without."""
     copy.only(*environments)
     copy.pytest("tests/snapshots", "--snapshot-update", TAP_WRITE_DOCS="1")
-    copy.pytest("tests/rules", "tests/snapshots", "tests/unit", *SLOW)
+    copy.pytest("tests/rules", "tests/snapshots", *OWN)
     asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": "x1"}
     for command in (["fields", "database.storage_gib"], ["report", "--output", "pages"]):
         copy.run(".venv/bin/python", "-m", "ops", *command, **asked)

@@ -14,7 +14,6 @@ from ops.__main__ import main
 from ops.diagram import png
 from ops.diagram.picture import WIDTH, picture
 from ops.stacks import Stack
-from tests.conftest import BY_NAME
 
 SVG = "{http://www.w3.org/2000/svg}"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
