@@ -102,6 +102,11 @@ unit: setup .tools/checks/.installed .tools/cdktn/.installed ## All tests but th
 	  --ignore=tests/e2e --ignore=tests/chaos --ignore=tests/policy --ignore=tests/fuzz \
 	  -n auto --dist loadfile
 
+.PHONY: quick
+quick: setup .tools/checkov/.installed ## After an edit of the config or of lib/extend.py: rules, snapshots, policy
+	@$(RUN) pytest -q tests/rules tests/snapshots -n auto
+	@$(RUN) ops policy
+
 .PHONY: policy
 policy: setup .tools/checkov/.installed ## Hold every environment against policy checks, offline; OPTIONS="--write"
 	@$(RUN) ops policy $(OPTIONS)
@@ -153,11 +158,14 @@ sbom: setup .tools/checks/.installed ## Write the bills of materials (CycloneDX)
 format: setup ## Format the code
 	@$(RUN) ruff format .
 
+# What documents have from the environments that TAP ships.
+PAGES := $(patsubst %,tests/docs/test_%.py,cost_page fields parity_page)
+
 .PHONY: snapshots
-snapshots: setup ## Write the snapshots anew: read the difference before you commit it
-	@$(RUN) pytest tests/snapshots --snapshot-update
+snapshots: setup ## Write anew all that is made from the config and the code: read the difference
+	@TAP_WRITE_DOCS=1 TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest -q -n auto --dist loadfile --snapshot-update \
+	  tests/snapshots tests/ops/test_guard_fields.py $(PAGES)
 	@$(RUN) checks licences --write
-	@TAP_WRITE_GUARD_FIELDS=1 $(RUN) pytest tests/ops/test_guard_fields.py
 
 .PHONY: fields
 fields: setup ## Record anew what changing each field of the config does (minutes); then make docs
@@ -169,7 +177,7 @@ plans: setup ## Write anew the plans that the guard is tested with (minutes)
 
 .PHONY: docs
 docs: setup ## Write anew what the documents have from the environments: costs, parity, fields
-	@TAP_WRITE_DOCS=1 $(RUN) pytest tests/docs
+	@TAP_WRITE_DOCS=1 $(RUN) pytest -q -n auto --dist loadfile $(PAGES)
 
 .PHONY: diagram
 diagram: setup ## Draw each environment anew: look at the pictures before you commit them

@@ -3,6 +3,7 @@
 from cdktf import TerraformStack
 from constructs import Construct
 
+from lib import extend
 from lib.config.environment_config import EnvironmentConfig
 from lib.modules.alb_module import AlbModule
 from lib.modules.ecs_module import EcsModule
@@ -10,6 +11,7 @@ from lib.modules.encryption import EncryptionModule
 from lib.modules.log_bucket import LogBucketModule
 from lib.modules.monitoring import MonitoringModule
 from lib.modules.naming import NamingModule
+from lib.modules.outputs import StackOutputs
 from lib.modules.provider import ProviderModule
 from lib.modules.rds_module import RdsModule
 from lib.modules.security_groups import SecurityGroupsModule
@@ -19,7 +21,7 @@ from lib.modules.vpc_module import VpcModule
 
 
 class TapStack(TerraformStack):
-    """The stack ``naming.stack_id``. Composition only: every resource is in a part."""
+    """The stack ``naming.stack_id``. Composition only: every resource is in a part, or the team's."""
 
     def __init__(
         self,
@@ -96,8 +98,9 @@ class TapStack(TerraformStack):
             database=database,
             load_balancer=load_balancer,
         ).outputs
+        monitoring = None
         if config.alarms:
-            MonitoringModule(
+            monitoring = MonitoringModule(
                 self,
                 "monitoring",
                 config=config.alarms,
@@ -108,7 +111,7 @@ class TapStack(TerraformStack):
                 database=database,
                 load_balancer=load_balancer,
                 service=service,
-            )
+            ).outputs
         SsmOutputs(
             self,
             "outputs",
@@ -118,4 +121,21 @@ class TapStack(TerraformStack):
             database=database,
             load_balancer=load_balancer,
             service=service,
+        )
+        extend.extend(
+            self,
+            StackOutputs(
+                config=config,
+                naming=naming,
+                account=account,
+                encryption=encryption,
+                log_bucket=log_bucket,
+                state=state,
+                network=network,
+                security=security,
+                database=database,
+                load_balancer=load_balancer,
+                service=service,
+                monitoring=monitoring,
+            ),
         )

@@ -1,4 +1,5 @@
-"""Fixtures for every test. Importing ``lib`` first makes the AWS bindings load lazily."""
+"""Fixtures for every test. Importing ``lib`` first makes the AWS bindings load lazily, and
+``tests/project.py`` next puts the tests' own environments in the place of the project's."""
 
 # pylint: disable=wrong-import-order  # lib has to come before cdktf
 import lib  # isort: skip
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
+from lib.config.environment_config import EnvironmentConfig
+from tests import project
+from tests.environments import ENVIRONMENTS
 from tests.synthesized import Synthesized
 
-assert lib.__doc__
+assert lib.__doc__ and project.__doc__
 
 BY_NAME = {entry.name: entry for entry in ENVIRONMENTS}
 
@@ -38,19 +41,19 @@ def _shipped(name: str) -> Synthesized:
 
 @pytest.fixture(params=list(BY_NAME))
 def stack(request: pytest.FixtureRequest) -> Synthesized:
-    """Each of the shipped environments, one after the other."""
+    """Each of the tests' environments, one after the other."""
     return _shipped(request.param)
 
 
 @pytest.fixture
 def shipped() -> Callable[[str], Synthesized]:
-    """A shipped environment by its name."""
+    """One of the tests' environments, which TAP ships, by its name."""
     return _shipped
 
 
 @pytest.fixture
 def synthesize() -> Callable[..., Synthesized]:
-    """Synthesizes a shipped environment with changes: ``synthesize("prod", service={...})``."""
+    """Synthesizes one with changes: ``synthesize("prod", service={...})``."""
 
     def make(name: str, *, password_given: bool = False, **changes: Any) -> Synthesized:
         return Synthesized.of(changed(BY_NAME[name], **changes), password_given=password_given)

@@ -173,6 +173,7 @@ class EcsModule(Construct):
             cluster_name=cluster.name,
             service_name=service.name,
             task_definition_arn=task.arn,
+            task_role_name=program.name,
             log_group_name=self._logs.name,
         )
 

@@ -60,15 +60,24 @@ class NamingModule:
         """``{env}-{resource}-{suffix}``: unique in the region. Else as ``generate_name``."""
         return self._name(_word(resource), limit=limit)
 
+    def bucket(self, word: str) -> str:
+        """``{env}-{region}-{word}-{suffix}``, then the account id where it is known."""
+        return self._name(
+            _word(word),
+            region=self.region,
+            account_id=self.account_id,
+            limit=aws_limits.BUCKET_NAME_MAX,
+        )
+
     @property
     def state_bucket(self) -> str:
         """``{env}-{region}-tfstate-{suffix}``, then the account id where it is known."""
-        return self._bucket("tfstate")
+        return self.bucket("tfstate")
 
     @property
     def log_bucket(self) -> str:
         """``{env}-{region}-accesslogs-{suffix}``, then the account id where it is known."""
-        return self._bucket("accesslogs")
+        return self.bucket("accesslogs")
 
     @property
     def state_key(self) -> str:
@@ -99,10 +108,6 @@ class NamingModule:
     def log_group(self, what: str) -> str:
         """``/tap/{env}/{suffix}/{what}``. Raises ``NamingError``."""
         return self._path(what, limit=aws_limits.LOG_GROUP_NAME_MAX)
-
-    def _bucket(self, word: str) -> str:
-        limit = aws_limits.BUCKET_NAME_MAX
-        return self._name(word, region=self.region, account_id=self.account_id, limit=limit)
 
     def _path(self, *words: str, limit: int) -> str:
         for word in words:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from cdktf import ITerraformDependable
 
+from lib.config.environment_config import EnvironmentConfig
+from lib.modules.naming import NamingModule
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountOutputs:
@@ -101,6 +104,7 @@ class ServiceOutputs:
     cluster_name: str
     service_name: str
     task_definition_arn: str
+    task_role_name: str  # what the program in the container acts as
     log_group_name: str
 
 
@@ -109,3 +113,21 @@ class MonitoringOutputs:
     """The topic that every alarm is sent to."""
 
     topic_arn: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackOutputs:
+    """All that a stack made, and what it was made from: what ``lib/extend.py`` builds on."""
+
+    config: EnvironmentConfig
+    naming: NamingModule
+    account: AccountOutputs
+    encryption: EncryptionOutputs
+    log_bucket: LogBucketOutputs
+    state: StateBackendOutputs
+    network: VpcOutputs
+    security: SecurityGroupOutputs
+    database: DatabaseOutputs
+    load_balancer: LoadBalancerOutputs
+    service: ServiceOutputs
+    monitoring: MonitoringOutputs | None  # None where there are no alarms

@@ -19,7 +19,7 @@ from lib.errors import TapError
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
 from ops.cost.refresh import refresh
-from ops.cost.report import Difference, as_json, change, compare, headline, markdown, notes, tables
+from ops.cost.report import Difference, as_json, compare, headline, markdown, notes, tables
 from ops.stacks import ROOT, Stack, synthesize
 
 
@@ -117,7 +117,7 @@ def _between(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     stacks = synthesize({**environ, "ENVIRONMENT": f"{first},{second}"})
     bills = {entry.environment: entry for entry in _bills(stacks, options)}
     difference = Difference(f"{first} → {second}", bills[first], bills[second])
-    said = f"{second} instead of {first}: {change(difference.monthly)} a month"
+    said = f"{second} instead of {first}: {difference.said}"
     _tell(said, [difference], options, list(bills.values()))
     return _code(list(bills.values()))
 

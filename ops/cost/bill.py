@@ -2,7 +2,7 @@
 
 Each type that costs something has a function below, which says what it is charged for; each that
 doesn't stands in ``FREE`` with its source. A type that is in neither, and a price that the list
-lacks, are named, never counted as nothing.
+lacks, are named, never counted as nothing: the sum is then the least that it can be.
 """
 
 import json
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from lib.config.aws_limits import POSTGRES_END_OF_STANDARD_SUPPORT
-from ops.cost.prices import Price
+from ops.cost.prices import REFRESH, Price
 from ops.cost.usage import Usage
 from ops.stacks import Resource, Stack
 
@@ -66,11 +66,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """What could not be priced, and why."""
+    """What could not be priced, and why. ``of`` is what its charge would depend on: the charge that
+    has no price, or else the resource's arguments."""
 
     path: str
     type: str
     why: str
+    of: Charge | Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The part of the stack: ``database``."""
+        return self.path.split("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,13 @@ class Bill:
 
     @property
     def total(self) -> Decimal:
-        """Dollars, without what is unpriced."""
+        """Dollars, without what is unpriced: with ``lacking`` it is the least, not the sum."""
         return sum((item.monthly for item in self.items), Decimal(0))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The parts that something in has no price."""
+        return tuple(dict.fromkeys(missing.name for missing in self.unpriced))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,11 @@ class _Unpriceable(Exception):
 
 
 def bill(stack: Stack, usage: Usage, prices: Mapping[str, Price], day: date) -> Bill:
-    """The bill of a stack in the month of ``day``."""
+    """The bill of a stack in the month of ``day``; without ``prices`` everything lacks one."""
+    if not prices:
+        why = f"there is no price list of {stack.region}: {REFRESH}"
+        missing = Unpriced("everything", "every type", why, dict(stack.document))
+        return Bill(stack.environment, stack.region, (), (missing,), ())
     items: list[Item] = []
     unpriced: list[Unpriced] = []
     for resource in stack.resources.values():
@@ -121,17 +137,18 @@ def bill(stack: Stack, usage: Usage, prices: Mapping[str, Price], day: date) -> 
         rule = CHARGED.get(resource.type)
         if rule is None:
             if resource.type not in FREE:
-                unpriced.append(Unpriced(resource.path, resource.type, "this type has no price"))
+                why = "this type has no price"
+                unpriced.append(Unpriced(resource.path, resource.type, why, resource.values))
             continue
         try:
             for charge in rule(subject):
                 if charge.key in prices:
                     items.append(Item(resource.path, charge, prices[charge.key]))
-                else:
-                    why = f"the price list of {stack.region} has no {charge.key}"
-                    unpriced.append(Unpriced(resource.path, resource.type, why))
+                elif charge.amount:
+                    why = f"the price list of {stack.region} has no {charge.key}: {REFRESH}"
+                    unpriced.append(Unpriced(resource.path, resource.type, why, charge))
         except _Unpriceable as error:
-            unpriced.append(Unpriced(resource.path, resource.type, str(error)))
+            unpriced.append(Unpriced(resource.path, resource.type, str(error), resource.values))
     items.sort(key=lambda item: (PARTS.index(item.charge.part), item.path))
     types = {resource.type for resource in stack.resources.values()}
     return Bill(

@@ -8,9 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from lib.errors import TapError
-
 FOLDER = Path(__file__).parent / "price_lists"
+REFRESH = "python -m ops cost --refresh asks AWS for it, with credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,10 @@ class Price:
 
 
 def load(region: str, folder: Path = FOLDER) -> dict[str, Price]:
-    """The prices of a region, by key. Raises ``TapError`` where there are none."""
+    """The prices of a region, by key; none of a region without a list."""
     file = folder / f"{region}.json"
     if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.json")))
-        raise TapError(
-            f"there is no price list of {region}, only of {known}",
-            hint="python -m ops cost --refresh asks AWS for it; needs credentials",
-        )
+        return {}
     prices = json.loads(file.read_text(encoding="utf-8"))["prices"]
     return {key: Price.read(entry) for key, entry in prices.items()}
 

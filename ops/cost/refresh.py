@@ -158,7 +158,7 @@ def refresh(
     All of them or none: raises ``TapError`` where AWS refuses, and for a price that is not one.
     """
     client = client or boto3.client("pricing", region_name=API_REGION)
-    old = prices.load(region, folder) if (folder / f"{region}.json").is_file() else {}
+    old = prices.load(region, folder)
     classes = {key.split("/")[1] for key in old if key.startswith("rds-instance/")}
     for stack in stacks:
         classes |= {instance.get("instance_class") for instance in stack.all("aws_db_instance")}

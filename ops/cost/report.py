@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from ops.cost.bill import PARTS, Bill, Item
+from ops.cost.bill import PARTS, Bill, Item, Unpriced
 
 WIDTH = 118  # characters, where there is no terminal
 SMALL = Decimal("0.005")  # dollars: what would be shown as $0.00
@@ -38,6 +38,13 @@ def money(value: Decimal) -> str:
     """``$1,234.50``."""
     cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"-${-cents:,}" if cents < 0 else f"${cents:,}"
+
+
+def total(bill: Bill) -> str:
+    """``$1,234.50``; where something has no price, the least: ``≥ $354.99 + database``."""
+    if not bill.lacking:
+        return money(bill.total)
+    return " + ".join((f"≥ {money(bill.total)}", *bill.lacking))
 
 
 def change(value: Decimal) -> str:
@@ -81,8 +88,8 @@ def tables(bills: Sequence[Bill], file: TextIO) -> None:
     """The bills, for a person."""
     console = Console(file=file, width=None if file.isatty() else WIDTH, highlight=False)
     for bill in bills:
-        title = f"{bill.environment}, {bill.region}: {money(bill.total)} a month"
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        console.print(f"{bill.environment}, {bill.region}: {total(bill)} a month", soft_wrap=True)
+        table = Table(box=None, pad_edge=False)
         for column in ("", "what", "where"):
             table.add_column(column, overflow="fold")
         for column in ("amount", "unit", "price", "a month"):
@@ -123,7 +130,7 @@ def markdown(bills: Sequence[Bill]) -> Iterator[str]:
             if any(amount and amount >= SMALL for amount in amounts):
                 cells = ["" if amount is None else money(amount) for amount in amounts]
                 yield f"| {part}: {what} | {' | '.join(cells)} |"
-    totals = " | ".join(f"**{money(bill.total)}**" for bill in bills)
+    totals = " | ".join(f"**{total(bill)}**" for bill in bills)
     yield f"| **in all** | {totals} |"
 
 
@@ -163,7 +170,8 @@ def as_json(bills: Sequence[Bill]) -> list[dict[str, Any]]:
         {
             "environment": bill.environment,
             "region": bill.region,
-            "monthly_usd": _plain(bill.total),
+            "monthly_usd": None if bill.unpriced else _plain(bill.total),
+            "at_least_usd": _plain(bill.total),
             "items": [
                 {
                     "path": item.path,
@@ -193,6 +201,11 @@ def as_json(bills: Sequence[Bill]) -> list[dict[str, Any]]:
 
 def _plain(value: Decimal) -> float:
     return float(round(value, 9))
+
+
+def _known(bill: Bill | None) -> float | None:
+    """The sum, where there is one."""
+    return _plain(bill.total) if bill and not bill.unpriced else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,18 +239,45 @@ class Difference:
     after: Bill | None
 
     @property
-    def monthly(self) -> Decimal:
-        """By how much the sum changes."""
+    def unpriced(self) -> list[Unpriced]:
+        """What has no price on a side, and is not the same on both."""
+        before, after = (bill.unpriced if bill else () for bill in (self.before, self.after))
+        if self.before and self.after and self.before.region != self.after.region:
+            return [*before, *after]
+        gone = [missing for missing in before if missing not in after]
+        return gone + [missing for missing in after if missing not in before]
+
+    @property
+    def lacking(self) -> list[str]:
+        """The parts of those: with any, nobody knows what the difference is."""
+        return [*dict.fromkeys(missing.name for missing in self.unpriced)]
+
+    @property
+    def monthly(self) -> Decimal | None:
+        """By how much the sum changes; None where that isn't known."""
+        if self.unpriced:
+            return None
         after = self.after.total if self.after else Decimal(0)
         return after - (self.before.total if self.before else Decimal(0))
 
     @property
+    def said(self) -> str:
+        """``+$32.85 a month``."""
+        if self.monthly is None:
+            return f"not known, without a price of {', '.join(self.lacking)}"
+        return f"{change(self.monthly)} a month"
+
+    @property
     def changes(self) -> list[Change]:
-        """The lines that differ, dearest first."""
+        """The lines that differ, dearest first; of what has a price on both sides."""
+        unknown = {missing.path for missing in self.unpriced}
+        if "everything" in unknown:
+            return []
         before, after = _by_charge(self.before), _by_charge(self.after)
         found = [
             Change(key[0], before.get(key), after.get(key))
             for key in dict.fromkeys((*before, *after))
+            if key[0] not in unknown
         ]
         differing = [entry for entry in found if entry.monthly]
         return sorted(differing, key=lambda entry: (-abs(entry.monthly), entry.path))
@@ -246,14 +286,17 @@ class Difference:
         """For a person or a pull request."""
         for entry in self.changes:
             yield f"  {change(entry.monthly):>12}  {entry.path}: {entry.what}"
+        for path in dict.fromkeys(missing.path for missing in self.unpriced):
+            yield f"  {'no price':>12}  {path}"
 
     def as_json(self) -> dict[str, Any]:
         """For a machine."""
         return {
             "name": self.name,
-            "monthly_usd": _plain(self.monthly),
-            "before_usd": _plain(self.before.total) if self.before else None,
-            "after_usd": _plain(self.after.total) if self.after else None,
+            "monthly_usd": None if self.monthly is None else _plain(self.monthly),
+            "before_usd": _known(self.before),
+            "after_usd": _known(self.after),
+            "unpriced": self.lacking,
             "changes": [
                 {"path": entry.path, "what": entry.what, "monthly_usd": _plain(entry.monthly)}
                 for entry in self.changes
@@ -275,9 +318,9 @@ def compare(before: Sequence[Bill], after: Sequence[Bill]) -> list[Difference]:
 
 def headline(differences: Sequence[Difference]) -> str:
     """``this change: +$32.85 a month in staging, nothing in dev, prod``."""
-    changed = [entry for entry in differences if round(entry.monthly, 2)]
+    changed = [entry for entry in differences if entry.monthly is None or round(entry.monthly, 2)]
     same = [entry.name for entry in differences if entry not in changed]
-    said = [f"{change(entry.monthly)} a month in {entry.name}" for entry in changed]
+    said = [f"{entry.said} in {entry.name}" for entry in changed]
     if same:
         said.append(f"nothing in {', '.join(same)}")
     return f"this change: {', '.join(said)}"

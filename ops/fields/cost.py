@@ -1,6 +1,6 @@
 """What changing a field costs a month: the difference between two bills, of ``ops/cost``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,10 +9,10 @@ from lib.config.validation import validate
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
 from ops.cost.prices import Price
-from ops.cost.report import SMALL, change
+from ops.cost.report import SMALL, Difference, change
 from ops.cost.usage import CONFIGURED, Usage
 from ops.fields.changes import Step
-from ops.stacks import Stack, synthesized
+from ops.stacks import DAY, Stack, synthesized
 
 ANOTHER_STACK = ("name", "region")
 # What a field has a hand in and no bill shows, since it depends on what is stored or runs: the
@@ -54,7 +54,9 @@ class Effect:
             return f"refused: {self.refused}"
         if self.step.path in ANOTHER_STACK:
             return "another environment's bill"
-        said = [f"no price: {why}" for why in self.unpriced]
+        if self.unpriced:
+            return f"not known, without a price of {', '.join(self.unpriced)}"
+        said = []
         if abs(self.fixed) >= SMALL:
             said.append(change(self.fixed))
         if abs(self.by_usage) >= SMALL:
@@ -82,20 +84,21 @@ def effects(config: EnvironmentConfig, steps: Iterable[Step]) -> dict[str, Effec
             found[step.path] = Effect(step)
         else:
             after = _bills(synthesized(changed), listed, both)
-            fixed = after[1].total - before[1].total
-            found[step.path] = Effect(
-                step,
-                fixed,
-                after[0].total - before[0].total - fixed,
-                _note(step.path, listed),
-                unpriced=tuple(missing.why for missing in after[0].unpriced),
-            )
+            found[step.path] = _effect(step, before, after, _note(step.path, listed))
     return found
+
+
+def _effect(step: Step, before: Sequence[Bill], after: Sequence[Bill], note: str) -> Effect:
+    """From the bills with the assumed usage, and with none."""
+    whole, fixed = (Difference("", old, new) for old, new in zip(before, after, strict=True))
+    if whole.monthly is None or fixed.monthly is None:
+        return Effect(step, unpriced=tuple(whole.lacking))
+    return Effect(step, fixed.monthly, whole.monthly - fixed.monthly, note)
 
 
 def _bills(stack: Stack, listed: Mapping[str, Price], both: tuple[Usage, Usage]) -> list[Bill]:
     """With the assumed usage, and with none, in the month of the youngest price."""
-    day = max(price.date for price in listed.values())
+    day = max((price.date for price in listed.values()), default=DAY)
     return [bill(stack, quantities, listed, day) for quantities in both]
 
 
@@ -118,9 +121,9 @@ def _nothing(assumed: Usage) -> Usage:
 
 
 def _note(path: str, listed: Mapping[str, Price]) -> str:
-    if path not in BY_USE:
+    key, what = BY_USE.get(path, ("", ""))
+    if key not in listed:
         return ""
-    key, what = BY_USE[path]
     price = listed[key]
     unit = {"GB-month": "GB"}.get(price.unit, price.unit)
     cents = price.usd == round(price.usd, 2)

@@ -112,8 +112,8 @@ def compare(
     return Report(before.name, after.name, explained, unexplained, len(here.keys() - differing))
 
 
-def lines(report: Report, where: Lines) -> list[str]:
-    """For a person."""
+def lines(report: Report, where: Lines | None) -> list[str]:
+    """For a person; without ``where``, not in which lines of the config it stands."""
     file = FILE.relative_to(ROOT)
     count = sum(len(entry.differences) for entry in report.explained)
     fields = sum(len(entry.fields) for entry in report.explained)
@@ -125,11 +125,12 @@ def lines(report: Report, where: Lines) -> list[str]:
         said.append("")
         for field in entry.fields:
             said.append(f"{field.path}: {_value(field.before)} → {_value(field.after)}")
-            places = [
-                f"{file}:{line}" if (line := where.of(name, field.path)) else str(file)
-                for name in (report.before, report.after)
-            ]
-            said.append(f"    {' → '.join(dict.fromkeys(places))}")
+            if where:
+                places = [
+                    f"{file}:{line}" if (line := where.of(name, field.path)) else str(file)
+                    for name in (report.before, report.after)
+                ]
+                said.append(f"    {' → '.join(dict.fromkeys(places))}")
         said += [f"    {difference}" for difference in entry.differences] or [
             "    nothing in the JSON"
         ]

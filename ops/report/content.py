@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from lib.config.environment_config import EnvironmentConfig
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
-from ops.cost.report import Row, notes, rows
+from ops.cost.report import Row, notes, rows, total
 from ops.diagram.picture import picture
 from ops.fields.changes import CHANGES, ELSEWHERE, base_of, value_at
 from ops.fields.cost import Effect
@@ -91,7 +90,7 @@ class Report:
     config: EnvironmentConfig
     sizes: Sequence[tuple[str, str, str]]  # what, how much, the fields that say so
     parts: Sequence[Part]
-    total: Decimal
+    total: str
     costs: Mapping[str, Sequence[Row]]  # by what they are for
     unpriced: Sequence[str]
     notes: Sequence[str]
@@ -117,7 +116,7 @@ class Report:
             config=config,
             sizes=list(_sizes(config)),
             parts=list(_parts(stack)),
-            total=charged.total,
+            total=total(charged),
             costs=_costs(charged),
             unpriced=lacking,
             notes=said[: len(said) - len(lacking)],

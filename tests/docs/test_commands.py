@@ -66,7 +66,7 @@ ELSEWHERE = {
     "ops guard tests/ops/plans": ("tests/docs/test_guard.py", "main(command.split()) == 1"),
     "ops hcl": ("tests/integration/test_way_out.py", 'main(["hcl", "--output"'),
     "ops parity": ("tests/ops/test_parity.py", 'main(["parity", "dev", "staging"])'),
-    "tap.py": ("tests/unit/test_tap.py", 'ROOT / "tap.py"'),
+    "tap.py": ("tests/unit/test_tap.py", 'folder() / "tap.py"'),
 }
 # Make targets that neither `make test` nor a workflow runs, and what is tested of them.
 NOT_IN_CI = {
@@ -80,6 +80,7 @@ NOT_IN_CI = {
     "hooks": ".pre-commit-config.yaml",
     "local": "tests/e2e",
     "plans": "tests/e2e/test_deployed.py",
+    "quick": "tests/e2e/test_first_edits.py",
     "snapshots": "tests/snapshots",
     "report": "tests/ops/test_report.py",
     "synth": "tests/ops/test_cdktf.py",

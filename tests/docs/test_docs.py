@@ -72,6 +72,12 @@ def test_the_index_has_every_page():
     assert set((ROOT / "docs").glob("*.md")) <= index
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_document_holds_line_numbers_of_the_code(document):
+    """A comment more in the code would make each of them wrong."""
+    assert not re.findall(r"\.py:[0-9]+", document.read_text(encoding="utf-8"))
+
+
 def _named(pattern):
     return set(re.findall(pattern, EVERYTHING, re.MULTILINE))
 

@@ -16,8 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COPIED = ["tap.py", "lib", "ops", "policy", "tests", "pyproject.toml"]
 MODULES, UNIT, OPS = "lib/modules/", "tests/unit/", "tests/ops/"
-# What takes long and looks at no environment.
-OTHERS = ["aws_bindings", "aws_limits", "naming", "require"]
+RULES = "tests/rules/test_rules.py"
 
 
 class Fault(NamedTuple):
@@ -70,7 +69,7 @@ FAULTS = {
         "lib/config/environment_config.py",
         "multi_az=True",
         "multi_az=False",
-        UNIT + "test_environment_config.py",
+        "tests/template/test_shipped.py",
     ),
     "password in the code": Fault(
         MODULES + "rds_module.py",
@@ -118,7 +117,7 @@ FAULTS = {
         "lib/config/environment_config.py",
         'cidr="10.1.0.0/16"',
         'cidr="10.0.128.0/17"',
-        UNIT + "test_environment_config.py",
+        RULES,
     ),
     "overlap not looked for": Fault(
         "lib/config/validation.py",
@@ -192,6 +191,30 @@ FAULTS = {
         "if not allowed)",
         OPS + "test_guard.py",
     ),
+    "database open to the internet, by the rules": Fault(
+        MODULES + "security_groups.py",
+        "referenced_security_group_id=source.id",
+        "cidr_ipv4=ANYWHERE",
+        RULES,
+    ),
+    "public database, by the rules": Fault(
+        MODULES + "rds_module.py",
+        "publicly_accessible=False",
+        "publicly_accessible=True",
+        RULES,
+    ),
+    "public access block off, by the rules": Fault(
+        MODULES + "private_bucket.py",
+        "block_public_policy=True",
+        "block_public_policy=False",
+        RULES,
+    ),
+    "a name that two copies share, by the rules": Fault(
+        "lib/modules/alb_module.py",
+        'name = naming.generate_simple_name("alb", limit=aws_limits.ALB_NAME_MAX)',
+        'name = "alb"',
+        RULES,
+    ),
     "clock in the output": Fault(
         MODULES + "naming.py",
         "import hashlib\n",
@@ -251,12 +274,12 @@ FOURTH = """ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (
 
 
 def test_a_fourth_environment_is_one_entry_and_nothing_else(tmp_path):
-    """The suite covers it at once; only a snapshot of it is to be made."""
+    """The rules cover it at once; only what is made from the config is to be made anew."""
     done = run_changed(
         tmp_path,
         "lib/config/environment_config.py",
         "ENVIRONMENTS: tuple[EnvironmentConfig, ...] = (\n",
         FOURTH,
-        [UNIT, *(f"--ignore={UNIT}test_{name}.py" for name in OTHERS)],
+        [RULES],
     )
     assert done.returncode == 0, done.stdout + done.stderr

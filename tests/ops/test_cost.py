@@ -1,5 +1,6 @@
 """``ops cost``: everything is priced or named, and the sums are those of the config."""
 
+import dataclasses
 import io
 import json
 import re
@@ -29,6 +30,7 @@ PRICES = prices.load("us-east-1")
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
 MONTHLY_NAT = Decimal("32.85")
 MONTHLY_ADDRESS = Decimal("3.65")
+UNLISTED, UNKNOWN_CLASS = "mx-central-1", "db.x9.large"
 
 
 def billed(synthesized, *, day=DAY, own=None, price_list=None):
@@ -61,6 +63,12 @@ def altered(synthesized, path, **arguments):
     raise AssertionError(path)
 
 
+@pytest.fixture(name="region", params=sorted(file.stem for file in prices.FOLDER.iterdir()))
+def _region(request):
+    """Each region that there is a list of."""
+    return request.param
+
+
 # --- everything is priced, or named ----------------------------------------------------------
 
 
@@ -87,11 +95,30 @@ def test_a_type_is_charged_for_or_free_with_its_source():
     assert all(source.startswith("https://aws.amazon.com/") for source in FREE.values())
 
 
-def test_every_price_has_unit_source_and_date():
-    for key, price in PRICES.items():
-        assert price.usd > 0 and price.unit and price.source.startswith("https://"), key
+def test_every_price_has_unit_source_and_date(region):
+    for key, price in prices.load(region).items():
+        assert price.usd > 0 and price.source.startswith("https://"), key
         assert price.date <= date.today()
-        assert key.startswith("rds-instance/") == (price.vcpus is not None)
+        if key.startswith("rds-instance/"):
+            assert price.vcpus and price.unit == "hour", key
+        else:
+            assert not price.vcpus and price.unit == QUERIES[key].unit, key
+
+
+def test_a_price_of_another_region_is_near_that_of_the_first(region):
+    """A slip of the point, or a price by the thousand."""
+    for key, price in prices.load(region).items():
+        if key in PRICES:
+            assert Decimal("0.7") < price.usd / PRICES[key].usd < Decimal("1.7"), key
+
+
+def test_a_bigger_class_costs_more(region):
+    found = prices.load(region)
+    sizes = {}
+    for key in (key for key in found if key.startswith("rds-instance/")):
+        _, class_, deployment = key.split("/")
+        sizes.setdefault((class_.split(".")[1], deployment), []).append(found[key].usd)
+    assert all(costs == sorted(set(costs)) for costs in sizes.values())
 
 
 def test_an_unknown_type_is_named_and_not_in_the_sum(shipped):
@@ -451,10 +478,68 @@ def test_bad_input_is_named(stacks, capsys, arguments, said):
         assert said in capsys.readouterr().err
 
 
-def test_a_region_without_prices_is_named(stacks, synthesize, capsys):
-    stacks["dev"] = Stack.read(synthesize("dev", region="eu-west-1").document)
-    assert main(["cost"]) == 2
-    assert "no price list of eu-west-1, only of us-east-1" in capsys.readouterr().err
+def test_a_region_without_prices_stops_no_other(stacks, synthesize, capsys):
+    stacks["dev"] = Stack.read(synthesize("dev", region=UNLISTED).document)
+    assert main(["cost"]) == 1
+    out = capsys.readouterr().out
+    assert f"dev, {UNLISTED}: ≥ $0.00 + everything a month" in out
+    assert "staging, us-east-1: $" in out and "prod, us-east-1: $" in out
+    (note,) = [line for line in out.splitlines() if line.startswith("NO PRICE")]
+    assert f"there is no price list of {UNLISTED}: python -m ops cost --refresh" in note
+    assert main(["cost", "--between", "dev", "prod"]) == 1
+    assert "prod instead of dev: not known, without a price of everything\n" in (
+        capsys.readouterr().out
+    )
+
+
+def test_without_a_price_the_sum_is_a_floor(synthesize, capsys, stacks):
+    before, after = (
+        billed(synthesize("prod", database={"instance_class": class_}))
+        for class_ in ("db.t3.medium", UNKNOWN_CLASS)
+    )
+    instance = sum(item.monthly for item in before.items if item.charge.what == "instance")
+    assert report.total(before) == report.money(before.total)
+    assert report.total(after) == f"≥ {report.money(before.total - instance)} + database"
+    assert f"**{report.total(after)}**" in "\n".join(report.markdown([after]))
+    (entry,) = report.as_json([after])
+    assert entry["monthly_usd"] is None
+    assert entry["at_least_usd"] == pytest.approx(float(before.total - instance))
+    stacks["dev"] = Stack.read(
+        synthesize("dev", database={"instance_class": UNKNOWN_CLASS}).document
+    )
+    assert main(["cost"]) == 1
+    assert " + database a month" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_without_a_price_no_difference_is_told(synthesize, back):
+    """A bigger database, and back: it is no saving, and no figure, either way."""
+    before, after = (
+        billed(synthesize("prod", database={"instance_class": class_, "multi_az": True}))
+        for class_ in ("db.t3.medium", UNKNOWN_CLASS)
+    )
+    difference = report.Difference("prod", *((after, before) if back else (before, after)))
+    assert difference.monthly is None
+    assert report.headline([difference]) == (
+        "this change: not known, without a price of database in prod"
+    )
+    assert [line.strip() for line in difference.lines()] == ["no price  database/instance"]
+    said = difference.as_json()
+    assert said["monthly_usd"] is None and said["unpriced"] == ["database"]
+    assert (said["before_usd"] is None) is back and (said["after_usd"] is None) is not back
+
+
+def test_what_lacks_a_price_on_both_sides_is_no_difference(synthesize):
+    """The database is the same: what a NAT gateway more costs is known."""
+    one, three, whole, whole_three = (
+        billed(synthesize("prod", database={"instance_class": class_}, network={"nat": nat}))
+        for class_ in (UNKNOWN_CLASS, "db.t3.medium")
+        for nat in (NatMode.SINGLE, NatMode.PER_AZ)
+    )
+    found = report.Difference("prod", one, three)
+    assert found.monthly == whole_three.total - whole.total > 2 * MONTHLY_NAT
+    elsewhere = dataclasses.replace(three, region="eu-west-1")
+    assert report.Difference("prod", one, elsewhere).monthly is None
 
 
 def test_between_two_environments(stacks, capsys):
@@ -471,7 +556,7 @@ def test_between_two_environments(stacks, capsys):
 def test_a_difference_the_other_way_is_negative(shipped):
     before, after = billed(shipped("prod")), billed(shipped("dev"))
     difference = report.Difference("x", before, after)
-    assert difference.monthly < 0
+    assert difference.monthly is not None and difference.monthly < 0
     assert any("-$98.55" in line or "-$32.85" in line for line in difference.lines())
     assert report.headline([difference]).startswith("this change: -$")
 

@@ -11,10 +11,9 @@ import pytest
 from lib.config.environment_config import AutoscalingConfig, NatMode, SubnetTier
 from ops import diagram
 from ops.__main__ import main
-from ops.diagram import OUTPUT, png
+from ops.diagram import png
 from ops.diagram.picture import WIDTH, picture
 from ops.stacks import Stack
-from tests.conftest import BY_NAME
 
 SVG = "{http://www.w3.org/2000/svg}"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
@@ -47,18 +46,6 @@ def inside(svg, tier):
     (frame,) = ElementTree.fromstring(svg).iterfind(f".//{SVG}rect[@class='{tier}']")
     x, y, width, height = (float(frame.get(name, 0)) for name in ("x", "y", "width", "height"))
     return [text for left, top, text in texts(svg) if x < left < x + width and y < top < y + height]
-
-
-@pytest.mark.parametrize("name", list(BY_NAME))
-def test_the_pictures_in_the_docs_are_today_s(shipped, name):
-    svg = drawn(shipped(name))
-    file = OUTPUT / f"{name}.svg"
-    assert file.read_text(encoding="utf-8") == svg, "make diagram draws them anew"
-    assert file.with_suffix(".png").read_bytes() == png(svg), "make diagram draws them anew"
-
-
-def test_no_picture_is_left_of_an_environment_that_is_gone():
-    assert {file.stem for file in OUTPUT.iterdir()} == {*BY_NAME}
 
 
 def test_the_connections_are_those_of_the_security_groups(stack):

@@ -240,9 +240,12 @@ def test_what_is_refused_has_no_cost():
 
 
 def test_what_has_no_price_is_named():
-    unknown = Step("database.instance_class", "db.m7g.large", {})
+    unknown = Step("database.instance_class", "db.x9.large", {})
     found = cost.effects(BASE, [unknown])["database.instance_class"]
-    assert "no price: the price list of us-east-1 has no rds-instance/db.m7g.large" in str(found)
+    assert str(found) == "not known, without a price of database"
+    unlisted = changed(BASE, region="mx-central-1")
+    found = cost.effects(unlisted, [step_of(BASE, "network.nat")])["network.nat"]
+    assert str(found) == "not known, without a price of everything"
     assert not cost.effects(BASE, [])
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from functools import cache
+from inspect import getsource
 from itertools import combinations, permutations
 
 import pytest
@@ -17,10 +18,13 @@ from ops.parity import compare, lines, synthesize
 from ops.parity.difference import Difference, beyond_names, changed, differences, leaves
 from ops.parity.lines import FILE, Lines
 from ops.parity.walk import Field, differing, steps, with_fields
+from tests import environments
 from tests.conftest import BY_NAME
 from tests.conftest import changed as with_change
 
 PAIRS = list(combinations(BY_NAME, 2))
+# The config as it would read with the tests' environments in it.
+SOURCE = FILE.read_text(encoding="utf-8").partition("\nENVIRONMENTS")[0] + getsource(environments)
 
 
 @cache
@@ -75,7 +79,7 @@ def test_what_the_code_makes_of_a_name_is_a_fault(monkeypatch):
     (found,) = report.unexplained["prod"]
     assert found == Difference("service/task_definition", "cpu", "1024", "2048")
     assert not report.unexplained["staging"]
-    said = lines(report, Lines.read(FILE.read_text(encoding="utf-8")))
+    said = lines(report, Lines.read(SOURCE))
     assert said[-2] == "NO LINE OF CONFIG EXPLAINS what the name prod makes:"
 
 
@@ -143,8 +147,7 @@ def test_fields_are_changed_by_path():
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_the_line_named_is_the_field_s(pair):
-    source = FILE.read_text(encoding="utf-8")
-    where, text = Lines.read(source), source.splitlines()
+    where, text = Lines.read(SOURCE), SOURCE.splitlines()
     before, after = (BY_NAME[name] for name in pair)
     for field in differing(before, after):
         for name in pair:
@@ -154,9 +157,8 @@ def test_the_line_named_is_the_field_s(pair):
 
 
 def test_a_default_within_a_default_is_found():
-    where = Lines.read(FILE.read_text(encoding="utf-8"))
-    line = where.of("dev", "service.health_check.path")
-    assert line and 'path: str = "/"' in FILE.read_text(encoding="utf-8").splitlines()[line - 1]
+    line = Lines.read(SOURCE).of("dev", "service.health_check.path")
+    assert line and 'path: str = "/"' in SOURCE.splitlines()[line - 1]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_the_command_tells_and_ends_with_0(capsys):
     said = capsys.readouterr()
     assert said.out.startswith("dev → staging: ")
     assert "\ndatabase.instance_class: db.t3.micro → db.t3.small\n" in said.out
-    assert "    lib/config/environment_config.py:" in said.out
+    assert "\n    lib/config/environment_config.py" in said.out
     assert said.err == ""
 
 

@@ -25,6 +25,7 @@ from ops.checkup import Check, Outcome, Subject, command
 from ops.checkup import look as look_at
 from ops.preflight import needs, permissions, policy
 from ops.stacks import Stack
+from tests import project
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import SUFFIX, Synthesized
 
@@ -247,7 +248,7 @@ def test_the_same_bytes_in_another_process():
     def printed(seed):
         return subprocess.run(
             [sys.executable, "-m", "ops", "preflight", "--policy"],
-            cwd=ROOT,
+            cwd=project.folder(),
             env={**os.environ, **asked, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,

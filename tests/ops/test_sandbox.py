@@ -21,6 +21,7 @@ from ops import graceful, sandbox
 from ops.__main__ import main
 from ops.emulator import client
 from ops.terraform_provider import SOURCE
+from tests import project
 
 STACK = "tap-dev-qa1"
 CLI = """\
@@ -305,7 +306,7 @@ def test_a_signal_leaves_nothing_either(fakes, number, verb):
     environ = {**os.environ, "FAKE_HANGS": verb, "TMPDIR": str(fakes.temporary)}
     with subprocess.Popen(
         [sys.executable, "-c", PROCESS, fakes.cli, fakes.emulator],
-        cwd=sandbox.ROOT,
+        cwd=project.folder(),
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -3,6 +3,14 @@
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from tests.project import TEAM, team_stack
+
+
+@pytest.fixture(name="stack", params=list(TEAM))
+def _stack(request):
+    """Each of the project's environments, one after the other."""
+    return team_stack(request.param)
+
 
 @pytest.fixture(name="snapshot_json")
 def _snapshot_json(snapshot):

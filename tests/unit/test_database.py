@@ -22,11 +22,6 @@ SIZES = {
     "performance_insights_enabled": "performance_insights",
     "deletion_protection": "deletion_protection",
 }
-TABLE = {  # of design.md
-    "dev": ("db.t3.micro", False, 1, False),
-    "staging": ("db.t3.small", False, 3, False),
-    "prod": ("db.t3.medium", True, 7, True),
-}
 
 
 @pytest.mark.parametrize(("attribute", "field"), SIZES.items())
@@ -34,18 +29,11 @@ def test_sizes_are_the_config_s(stack, attribute, field):
     assert stack.at("database/instance")[attribute] == getattr(stack.config.database, field)
 
 
-@pytest.mark.parametrize(("name", "expected"), TABLE.items())
-def test_the_environments_differ_as_promised(shipped, name, expected):
-    database = shipped(name).at("database/instance")
-    assert database["lifecycle"].get("prevent_destroy") is database["deletion_protection"]
-    assert (
-        database["instance_class"],
-        database["multi_az"],
-        database["backup_retention_period"],
-        database["deletion_protection"] and not database["skip_final_snapshot"],
-    ) == expected
+def test_it_is_kept_as_the_config_says(stack):
+    database, config = stack.at("database/instance"), stack.config.database
     assert database["engine"] == "postgres"
-    assert database["engine_version"] == "14"
+    assert database["skip_final_snapshot"] is not config.final_snapshot
+    assert database["lifecycle"].get("prevent_destroy") is config.deletion_protection
 
 
 def test_it_is_out_of_the_internet_s_reach(stack):

@@ -1,4 +1,4 @@
-"""What the config derives, and the shipped values that the design promises."""
+"""What the config derives, and the values of the shipped environments that TAP promises."""
 
 import dataclasses
 import types
@@ -115,8 +115,8 @@ def test_every_annotation_is_one_that_is_checked() -> None:
         assert kind in plain or dataclasses.is_dataclass(kind) or issubclass(kind, Enum), kind
 
 
-# The table of the design, a row each: what a change here changes for everybody.
-DESIGN = {
+# What TAP promises of its environments, a row each, here alone.
+PROMISED = {
     "name": ("dev", "staging", "prod"),
     "production": (False, False, True),
     "network.cidr": ("10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"),
@@ -136,12 +136,12 @@ DESIGN = {
 }
 
 
-@pytest.mark.parametrize("path", DESIGN)
-def test_the_design_is_what_is_shipped(path: str) -> None:
+@pytest.mark.parametrize("path", PROMISED)
+def test_what_is_promised_is_what_is_shipped(path: str) -> None:
     def value(environment: EnvironmentConfig) -> object:
         found: object = environment
         for name in path.split("."):
             found = getattr(found, name)
         return found
 
-    assert tuple(map(value, (DEV, STAGING, PROD))) == DESIGN[path]
+    assert tuple(map(value, (DEV, STAGING, PROD))) == PROMISED[path]

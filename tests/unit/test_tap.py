@@ -6,15 +6,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 import tap
 from lib.config.environment_config import NatMode, SubnetTier
+from tests import project
 from tests.conftest import BY_NAME, changed
 
-ROOT = Path(__file__).parents[2]
 GOOD = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1"}
 SECRET = "hunter2 hunter2"  # pragma: allowlist secret
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
@@ -30,7 +29,7 @@ def run(folder, *, prefix=(), **environ):
         if name in ("PATH", "HOME") or name.startswith("COVERAGE_")
     }
     return subprocess.run(
-        [*prefix, sys.executable, ROOT / "tap.py"],
+        [*prefix, sys.executable, project.folder() / "tap.py"],
         cwd=folder,
         env={**keep, "CDKTF_OUTDIR": str(folder / "cdktf.out"), **environ},
         capture_output=True,
@@ -163,7 +162,7 @@ def test_the_same_bytes_in_another_folder_with_another_hash_seed(written, tmp_pa
 
 def test_no_path_of_the_machine_is_in_the_output(written):
     for path, content in written.items():
-        assert str(ROOT).encode() not in content, path
+        assert str(project.folder()).encode() not in content, path
         assert b"a folder's" not in content, path
 
 

@@ -1,0 +1,1 @@
+"""What holds in TAP alone: a copy leaves this folder out, since its environments are its team's."""
