@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from checks import audit, licences, sbom, secrets
-from lib.errors import TapError
+from lib.exits import ended
 
 
 def commands_parser() -> argparse.ArgumentParser:
@@ -19,12 +19,7 @@ def commands_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     options = commands_parser().parse_args(arguments)
-    try:
-        return options.run(options)
-    except TapError as error:
-        for line in error.lines():
-            print(f"checks: {line}", file=sys.stderr)
-        return 2
+    return ended(lambda: options.run(options), program="checks")
 
 
 if __name__ == "__main__":

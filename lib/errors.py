@@ -3,13 +3,26 @@
 ``TapError``
     ├── ``SettingsError``   wrong or missing environment variables
     ├── ``ConfigError``     wrong values in ``lib/config/environment_config.py``
-    └── ``NamingError``     a name that cannot be made legal
+    ├── ``NamingError``     a name that cannot be made legal
+    └── ``FailedError``     the input was fine, and Terraform, AWS or the machine failed
 
-A person sees the message and the hint, never a traceback; ``tap.py`` exits with 2.
+A person sees the message and the hint, never a traceback: ``lib/exits.py``.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command has ended, for whatever started it."""
+
+    FINE = 0
+    REFUSED = 1  # a check failed, or a plan was refused
+    USAGE = 2  # bad input
+    FAILED = 3  # Terraform, AWS, the machine or TAP itself failed
+    INTERRUPTED = 128 + 2  # by Ctrl-C, as shells have it
+    READER_GONE = 128 + 13  # nobody reads what it prints any more, as shells have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,8 @@ class Problem:
 
 class TapError(Exception):
     """Base of all errors that TAP raises on purpose. ``hint`` says how to mend it."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -64,3 +79,9 @@ class ConfigError(ProblemsError):
 
 class NamingError(TapError):
     """A name that cannot be made legal for its AWS resource."""
+
+
+class FailedError(TapError):
+    """The input was fine, and Terraform, AWS or the machine failed."""
+
+    exit_code = ExitCode.FAILED

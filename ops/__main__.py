@@ -1,31 +1,35 @@
-"""``python -m ops <command>``: exit code 0 fine, 1 a check failed, 2 bad input or usage."""
+"""``python -m ops <command>``: exit code 0 fine, 1 a check failed or a plan was refused, 2 bad input
+or usage, 3 Terraform, AWS or the machine failed, 130 interrupted, 141 nobody reads the output.
+"""
 
 import argparse
 import os
 import sys
 
-from lib.errors import TapError
-from ops import (
-    cost,
-    deploy,
-    diagram,
-    fields,
-    guard,
-    hcl,
-    parity,
-    plan,
-    policy,
-    preflight,
-    recover,
-    report,
-    sandbox,
-    verify,
-)
-from ops.state import commands as state
+from lib.exits import ended
 
 
 def commands_parser() -> argparse.ArgumentParser:
     """What understands every command."""
+    # pylint: disable=import-outside-toplevel  # seconds, in which somebody may press Ctrl-C
+    from ops import (
+        cost,
+        deploy,
+        diagram,
+        fields,
+        guard,
+        hcl,
+        parity,
+        plan,
+        policy,
+        preflight,
+        recover,
+        report,
+        sandbox,
+        verify,
+    )
+    from ops.state import commands as state
+
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
@@ -38,13 +42,15 @@ def commands_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
+    return ended(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     options, rest = commands_parser().parse_known_args(arguments)
-    try:
+    from ops import aws  # pylint: disable=import-outside-toplevel  # boto3 with it
+
+    with aws.told(hint="check the credentials and what they may do"):
         return options.run(options, rest, os.environ)
-    except TapError as error:
-        for line in error.lines():
-            print(f"tap: {line}", file=sys.stderr)
-        return 2
 
 
 if __name__ == "__main__":

@@ -6,15 +6,46 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    UnknownCredentialError,
+)
 
-from lib.errors import TapError
+from lib.errors import ExitCode, FailedError, TapError
 
 PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10)
 
 
-class Refused(TapError):
+# The person's own settings are wrong: AWS hasn't been asked.
+SETTINGS_ERRORS = (
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    UnknownCredentialError,
+)
+INVALID_ENDPOINT = "Invalid endpoint"  # how botocore begins its ValueError
+
+
+class Refused(FailedError):
     """AWS does not answer, or does not do as asked; ``__cause__`` is botocore's error."""
+
+
+class Misconfigured(Refused):
+    """The settings by which AWS is asked are wrong."""
+
+    exit_code = ExitCode.USAGE
 
 
 def session_for(
@@ -33,8 +64,8 @@ def session_for(
 
     Raises ``TapError`` where the credentials are another account's.
     """
-    session = caller or boto3.Session(region_name=region)
     with told(hint=hint):
+        session = caller or boto3.Session(region_name=region)
         if role:
             given = session.client("sts", config=PATIENCE).assume_role(
                 RoleArn=role, RoleSessionName=f"tap-{purpose}"
@@ -75,5 +106,17 @@ def told(*, hint: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise Refused(f"AWS: {error}", hint=hint) from error
+    except SETTINGS_ERRORS as error:
+        raise Misconfigured(
+            f"AWS's settings: {error}",
+            hint="check AWS_PROFILE and ~/.aws, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ) from error
     except BotoCoreError as error:
         raise Refused(f"AWS: {error}", hint="check the credentials and the network") from error
+    except ValueError as error:
+        if not str(error).startswith(INVALID_ENDPOINT):
+            raise
+        raise Misconfigured(
+            f"AWS's settings: {error}",
+            hint="write a whole address: AWS_ENDPOINT_URL=http://localhost:4566",
+        ) from error

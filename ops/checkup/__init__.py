@@ -106,7 +106,8 @@ class Subject:
     def caller(self) -> boto3.Session:
         """As whoever runs this."""
         if self._caller is None:
-            self._caller = self._counted(boto3.Session(region_name=self.config.region))
+            with aws.told(hint="see the identity checks"):
+                self._caller = self._counted(boto3.Session(region_name=self.config.region))
         return self._caller
 
     @property
@@ -230,6 +231,8 @@ def _findings(check: Check, subject: Subject) -> Iterator[Finding]:
         yield refused(error, subject)
     except BotoCoreError as error:
         yield _unreached(error)
+    except aws.Misconfigured:
+        raise
     except TapError as error:
         cause = error.__cause__ if isinstance(error, aws.Refused) else None
         if isinstance(cause, ClientError):
