@@ -48,7 +48,7 @@ def ended(command: Callable[[], int], *, program: str = "tap") -> int:
     What it raises becomes a line on standard error. A reader that has seen enough (``| head``) is
     no error. argparse's ``SystemExit`` passes.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in _outputs():
         if isinstance(stream, io.TextIOWrapper):  # what ASCII lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -98,11 +98,17 @@ def _told(error: BaseException, program: str) -> int:
             traceback.print_exception(error)
         for line in lines:
             print(f"{program}: {line}", file=sys.stderr, flush=True)
-    try:
-        _flush()
-    except OSError:
-        _discard_output()
+    for stream in _outputs():
+        try:
+            stream.flush()
+        except OSError:
+            _discard(stream)
     return code
+
+
+def _outputs() -> list[TextIO]:
+    """Where a command prints. There is none after ``>&-``."""
+    return [stream for stream in (sys.stdout, sys.stderr) if stream]
 
 
 def _lines(error: BaseException) -> tuple[list[str], int]:
@@ -112,7 +118,7 @@ def _lines(error: BaseException) -> tuple[list[str], int]:
             return error.lines(), error.exit_code
         case KeyboardInterrupt():
             return ["interrupted"], ExitCode.INTERRUPTED
-        case BrokenPipeError() if any(map(_reader_gone, filter(None, (sys.stdout, sys.stderr)))):
+        case BrokenPipeError() if any(map(_reader_gone, _outputs())):
             return [], ExitCode.READER_GONE
         case ModuleNotFoundError() if not _ours(error):
             return _lines(TapError(f"{error.name} is not installed", hint="run make setup"))
@@ -166,13 +172,13 @@ def _reader_gone(stream: TextIO) -> bool:
 
 
 def _flush() -> None:
-    """What is still to be written shows now whether it can be. There is no output after ``>&-``."""
-    if sys.stdout:
-        sys.stdout.flush()
+    """What is still to be written shows now whether it can be."""
+    for stream in _outputs():
+        stream.flush()
 
 
-def _discard_output() -> None:
-    """Python would try to write it once more when it ends."""
+def _discard(stream: TextIO) -> None:
+    """Python would try to write what is left once more when it ends."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)

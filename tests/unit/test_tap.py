@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -21,7 +22,8 @@ LONG_BEFORE = date(2026, 1, 1)  # no version is near its end of support
 
 
 def run(folder, *, prefix=(), **environ):
-    """tap.py, with these variables on top of the bare environment (and coverage's own)."""
+    """tap.py, writing to ``folder``, with these variables on top of the bare environment (and
+    coverage's own)."""
     keep = {
         name: value
         for name, value in os.environ.items()
@@ -30,7 +32,7 @@ def run(folder, *, prefix=(), **environ):
     return subprocess.run(
         [*prefix, sys.executable, ROOT / "tap.py"],
         cwd=folder,
-        env={**keep, **environ},
+        env={**keep, "CDKTF_OUTDIR": str(folder / "cdktf.out"), **environ},
         capture_output=True,
         text=True,
         check=False,
@@ -219,3 +221,48 @@ def test_what_production_should_not_stay_with_is_told(tmp_path, capsys):
     environ = {**GOOD, "ENVIRONMENT": "prod", "CDKTF_OUTDIR": str(tmp_path)}
     assert tap.main(environ, LONG_BEFORE, [mended]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_folder_given_it_writes_to_the_project_s_whatever_folder_it_is_run_in():
+    assert tap.OUTPUT == ROOT / "cdktf.out"
+
+
+def test_it_finds_its_modules_where_python_leaves_its_folder_out(tmp_path):
+    done = run(tmp_path, PYTHONSAFEPATH="1", **GOOD)
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_at_once_do_not_get_in_each_other_s_way(tmp_path):
+    with ThreadPoolExecutor() as pool:
+        with tap.alone_in(tmp_path / "cdktf.out"):
+            second = pool.submit(run, tmp_path, **GOOD)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=5)
+            assert not list((tmp_path / "cdktf.out").iterdir())
+        assert second.result().returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("home", "off"),
+    [("{folder}", False), ("{folder}/not/there", False), ("/proc/1", True), ("~", True)],
+)
+def test_jsii_s_cache_is_off_where_it_could_not_be_written(tmp_path, monkeypatch, home, off):
+    monkeypatch.setattr(tap, "JSII_CACHE", f"{home.format(folder=tmp_path)}/cache")
+    if home == "~":  # a user whose home folder nobody knows
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.delenv("JSII_RUNTIME_PACKAGE_CACHE", raising=False)
+    tap.turn_off_unusable_cache()
+    assert os.environ.get("JSII_RUNTIME_PACKAGE_CACHE") == ("disabled" if off else None)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_user_without_an_entry_and_without_a_home_can_synthesize(tmp_path):
+    somebody = ["setpriv", "--reuid=45678", "--regid=45678", "--clear-groups"]
+    output = tmp_path / "cdktf.out"
+    output.mkdir()
+    os.chown(output, 45678, 45678)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o111)
+    done = run(ROOT, prefix=somebody, HOME="/", CDKTF_OUTDIR=str(output), **GOOD)
+    assert done.returncode == 0, done.stderr
+    assert (output / "stacks/tap-dev-qa1/cdk.tf.json").exists()
