@@ -9,20 +9,14 @@
 A person sees the message and the hint, never a traceback: ``lib/exits.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import IntEnum
 
-
-class ExitCode(IntEnum):
-    """How a command has ended, for whatever started it."""
-
-    FINE = 0
-    REFUSED = 1  # a check failed, or a plan was refused
-    USAGE = 2  # bad input
-    FAILED = 3  # Terraform, AWS, the machine or TAP itself failed
-    INTERRUPTED = 128 + 2  # by Ctrl-C, as shells have it
-    READER_GONE = 128 + 13  # nobody reads what it prints any more, as shells have it
+ALIKE = 0.6  # of 1: difflib's own measure of words that are close
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +33,19 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message} ({self.hint})"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean prod? ``, of the known word that is most like ``word``; empty without one."""
+    scores = {each: _likeness(word.lower(), each.lower()) for each in known}
+    nearest = max(scores, key=scores.__getitem__, default="")
+    return f"did you mean {nearest}? " if nearest and scores[nearest] >= ALIKE else ""
+
+
+def _likeness(word: str, other: str) -> float:
+    if word and (word.startswith(other) or other.startswith(word)):  # production, prod
+        return 1
+    return SequenceMatcher(None, word, other).ratio()
 
 
 class TapError(Exception):

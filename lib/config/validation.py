@@ -10,6 +10,7 @@ exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limit
 """
 
 import calendar
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ from typing import Any
 
 from lib.config import aws_limits
 from lib.config.environment_config import (
-    ZONES,
+    ZONES_MAX,
     AutoscalingConfig,
     EnvironmentConfig,
     NatMode,
     StateLock,
     SubnetTier,
 )
+from lib.config.images import IMAGE_RULES
 from lib.config.rules import (
     Rule,
     between,
@@ -41,16 +43,17 @@ from lib.config.rules import (
 )
 from lib.config.type_check import Finding, shown, type_findings
 from lib.config.windows import WINDOW_RULES
-from lib.errors import Problem
+from lib.errors import Problem, did_you_mean
 
 ENVIRONMENT_NAME_PATTERN = r"[a-z][a-z0-9]{1,9}"
 _NAME = "2-10 of a-z and 0-9, a letter first"
-PRODUCTION_NAME = "prod"
+# A name that says production to everybody is held to its rules: one that isn't gets another name.
+PRODUCTION_NAME_PATTERN = r"(?:prod|prd)[a-z0-9]*|live[0-9]*"
 PRODUCTION_BACKUP_DAYS_MIN = 7
 PRODUCTION_TASKS_MIN = 2  # one can be lost, or replaced, without an outage
 SUPPORT_WARNING_MONTHS = 6
 
-_SUBNETS = 2 * ZONES
+_SUBNETS = 2 * ZONES_MAX
 _SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
 _CONFIG_FILE = "lib/config/environment_config.py"
 
@@ -61,6 +64,10 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
     A path begins with the environment's name, or with its place (``environments[2]``) where
     the name is wrong or taken.
     """
+    if not isinstance(environments, tuple | list):
+        message = f"{shown(environments)} is {type(environments).__name__}, not a tuple of them"
+        hint = "write ENVIRONMENTS = (EnvironmentConfig(...),): its last comma makes it a tuple"
+        return [Problem("environments", message, hint)]
     if not environments:
         return [Problem("environments", "there are none", f"add an entry in {_CONFIG_FILE}")]
     entries: list[_Entry] = []
@@ -75,30 +82,94 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
 
 def warnings(environment: EnvironmentConfig, today: date) -> list[str]:
     """What is allowed in a valid ``environment``, and should not stay as it is."""
-    found = support_warnings(environment, today)
-    if environment.production:
-        label = environment.name
-        if environment.load_balancer.certificate_arn is None:
-            problem = Problem(
-                f"{label}.load_balancer.certificate_arn",
+    return [
+        *support_warnings(environment, today),
+        *(
+            str(Problem(f"{environment.name}.{path}", finding.message, finding.hint))
+            for path, finding in _unwise(environment)
+        ),
+    ]
+
+
+def _unwise(environment: EnvironmentConfig) -> Iterator[tuple[str, Finding]]:
+    """Pairs of a path below the environment and what should not stay there."""
+    network, database, service = environment.network, environment.database, environment.service
+    balancer = environment.load_balancer
+    if environment.production and balancer.certificate_arn is None:
+        yield (
+            "load_balancer.certificate_arn",
+            Finding(
                 "production serves plain HTTP",
                 "name an ACM certificate, and drop allow_plain_http",
-            )
-            found.append(str(problem))
-        if not (environment.alarms and environment.alarms.emails):
-            problem = Problem(
-                f"{label}.alarms.emails", "production's alarms reach nobody", "name an address"
-            )
-            found.append(str(problem))
-    if environment.state.lock is not StateLock.LOCKFILE:
-        problem = Problem(
-            f"{environment.name}.state.lock",
-            "newer Terraform calls the lock table deprecated in the middle of its JSON, which the "
-            "cdktf CLI then cannot read",
-            "StateLock.LOCKFILE, or stay with Terraform 1.11; docs/adr/0006-state-locking.md",
+            ),
         )
-        found.append(str(problem))
-    return found
+    elif balancer.certificate_arn and not re.fullmatch(
+        aws_limits.TLS_1_2_POLICY_PATTERN, balancer.tls_policy
+    ):
+        yield "load_balancer.tls_policy", _old_tls(balancer.tls_policy)
+    if environment.production and not (environment.alarms and environment.alarms.emails):
+        yield "alarms.emails", Finding("production's alarms reach nobody", "name an address")
+    if environment.state.lock is not StateLock.LOCKFILE:
+        yield (
+            "state.lock",
+            Finding(
+                "newer Terraform calls the lock table deprecated in the middle of its JSON, which "
+                "the cdktf CLI then cannot read",
+                "StateLock.LOCKFILE, or stay with Terraform 1.11; docs/adr/0006-state-locking.md",
+            ),
+        )
+    yield from (("network.cidr", finding) for finding in _unwise_range(network.cidr))
+    if not database.minor_upgrades:
+        yield (
+            "database.engine_version",
+            Finding(
+                f"RDS stays at {database.engine_version}: it installs no newer minor version by "
+                "itself",
+                f'write "{database.engine_major}" after the upgrade, or name newer ones in time; '
+                "docs/postgresql-upgrade.md",
+            ),
+        )
+    if service.container_port < aws_limits.UNPRIVILEGED_PORT_MIN and not _has_root(service.user):
+        yield (
+            "service.container_port",
+            Finding(
+                f"below {aws_limits.UNPRIVILEGED_PORT_MIN} Linux may let root alone listen, and "
+                f"the user is {shown(service.user)}",
+                "have the program listen on another port, such as 8080",
+            ),
+        )
+    if len(service.environment) > aws_limits.ENVIRONMENT_VARIABLES_MAX:
+        yield (
+            "service.environment",
+            Finding(
+                f"{len(service.environment)} variables: ECS has been seen to drop all of them above"
+                f" {aws_limits.ENVIRONMENT_VARIABLES_MAX}, without a word",
+                "put what belongs together into one, as JSON, or into a parameter of SSM's",
+            ),
+        )
+
+
+def _old_tls(policy: str) -> Finding:
+    return Finding(
+        f"{shown(policy)} takes TLS older than 1.2",
+        "write ELBSecurityPolicy-TLS13-1-2-2021-06",
+    )
+
+
+def _unwise_range(cidr: str) -> Iterator[Finding]:
+    """A VPC that EC2 makes and that gets in the way later."""
+    vpc = IPv4Network(cidr)
+    if vpc.overlaps(IPv4Network(aws_limits.DOCKER_BRIDGE)):
+        yield Finding(
+            f"Docker's own network is {aws_limits.DOCKER_BRIDGE}: some AWS services cannot be "
+            "reached from there",
+            f"choose another range, {_RANGE}",
+        )
+    if not any(vpc.subnet_of(IPv4Network(good)) for good in aws_limits.VPC_RECOMMENDED_RANGES):
+        yield Finding(
+            f"{cidr} is a range of the internet: what is there can't be reached from the VPC",
+            f"choose a private range, {_RANGE}",
+        )
 
 
 def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
@@ -106,21 +177,22 @@ def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
 
     ``environment`` is a valid one.
     """
-    major = environment.database.engine_version
+    major = environment.database.engine_major
     end = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT[major]
     if today < _months_before(end, SUPPORT_WARNING_MONTHS):
         return []
     verb = "leaves" if today <= end else "left"
-    newest = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
     after = (
         "extended support is charged for from then on"
         if environment.database.extended_support
-        else "without extended support RDS creates no instance of it from then on"
+        else "from then on AWS upgrades the instance by itself, a deploy that still asks for"
+        f" {major} is a downgrade, which RDS refuses, and no instance of {major} can be made"
     )
     problem = Problem(
         f"{environment.name}.database.engine_version",
         f"PostgreSQL {major} {verb} RDS standard support on {end}: {after}",
-        f'set engine_version="{newest}" for {environment.name} in {_CONFIG_FILE}',
+        f'set engine_version="{_NEWEST_MAJOR}" for {environment.name} in {_CONFIG_FILE}; '
+        "docs/postgresql-upgrade.md has the steps",
     )
     return [str(problem)]
 
@@ -207,9 +279,22 @@ def environment_name_findings(name: str) -> Iterator[Finding]:
         yield Finding("ENVIRONMENT=all means every environment", "choose another")
 
 
-def _prod_is_production(production: bool, name: str) -> Iterator[Finding]:
-    if name == PRODUCTION_NAME and not production:
-        yield Finding(f"{name} is not held to the rules of production", "write production=True")
+def region_findings(region: str) -> Iterator[Finding]:
+    """What is wrong with a region; nothing when AWS has it."""
+    if region not in aws_limits.PARTITION_BY_REGION:
+        nearest = did_you_mean(region, aws_limits.PARTITION_BY_REGION)
+        yield Finding(f"{shown(region)} is not a region of AWS", f"{nearest}{_REGION}")
+
+
+_REGION = "write one like us-east-1"
+
+
+def _named_like_production(production: bool, name: str) -> Iterator[Finding]:
+    if re.fullmatch(PRODUCTION_NAME_PATTERN, name) and not production:
+        yield Finding(
+            f"{name} is called production and not held to its rules",
+            "write production=True, or choose another name",
+        )
 
 
 _ROLE = "one like arn:aws:iam::123456789012:role/deploy"
@@ -232,8 +317,8 @@ def _foreign(
     arn: re.Match[str], what: str, region: str, account_id: str | None
 ) -> Iterator[Finding]:
     """An ARN of another partition or account than the environment's."""
-    partition = aws_limits.partition_of(region)
-    if arn["partition"] != partition:
+    partition = aws_limits.PARTITION_BY_REGION.get(region)
+    if partition and arn["partition"] != partition:
         yield Finding(
             f"the {what} is in partition {arn['partition']}, {shown(region)} in {partition}",
             f"use a {what} in {partition}",
@@ -251,8 +336,12 @@ _ENVIRONMENT_RULES = (
         environment_name_findings,
         f"{_NAME}; not all, {', '.join(aws_limits.RESERVED_FIRST_WORDS)}",
     ),
-    Rule(("production", "name"), _prod_is_production, f"True for {PRODUCTION_NAME}"),
-    matches("region", aws_limits.REGION_PATTERN, "a region", "one like us-east-1"),
+    Rule(
+        ("production", "name"),
+        _named_like_production,
+        "True where the name begins with prod or prd, or is live",
+    ),
+    Rule(("region",), region_findings, "one that AWS has, such as us-east-1"),
     matches(
         "owner",
         aws_limits.TAG_VALUE_PATTERN,
@@ -297,6 +386,10 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
     vpc = _network(cidr)
     if vpc is None:
         return
+    for refused in aws_limits.VPC_REFUSED_RANGES:
+        if vpc.overlaps(IPv4Network(refused)):
+            yield Finding(f"{cidr} lies in {refused}, where no VPC can be", f"write {_RANGE}")
+            return
     largest, smallest = aws_limits.VPC_PREFIX_MIN, aws_limits.VPC_PREFIX_MAX
     hint = f"use {_PREFIXES}"
     if not largest <= vpc.prefixlen <= smallest:
@@ -308,9 +401,12 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
         )
 
 
+_ZONES = f"{aws_limits.ALB_ZONES_MIN} or {ZONES_MAX}"
+
+
 def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
-    if len(zones) != ZONES:
-        yield Finding(f"{len(zones)} zones, not {ZONES}", f"name {ZONES}, such as a, b and c")
+    if not aws_limits.ALB_ZONES_MIN <= len(zones) <= ZONES_MAX:
+        yield Finding(f"{len(zones)} zones, not {_ZONES}", f"name {_ZONES}, such as a, b and c")
     for index, letter in enumerate(zones):
         if not re.fullmatch(aws_limits.ZONE_LETTER_PATTERN, letter):
             yield Finding(
@@ -322,7 +418,7 @@ def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
 _NETWORK_RULES = (
     Rule(("network.cidr",), _cidr, f"{_RANGE}, no other environment's"),
     Rule(("network.cidr",), _vpc_size, _PREFIXES),
-    Rule(("network.zones",), _zones, f"{ZONES} letters, none twice"),
+    Rule(("network.zones",), _zones, f"{_ZONES} letters, none twice"),
     log_retention("network.flow_log_retention_days"),
 )
 
@@ -331,17 +427,31 @@ _NETWORK_RULES = (
 
 
 _MAJORS = ", ".join(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT)
+_NEWEST_MAJOR = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
+_VERSIONS = f"{_MAJORS}, or one of their minor versions, such as {_NEWEST_MAJOR}.1"
+
+
+def _major_version(version: str) -> str | None:
+    """None where ``_engine_version`` has something to say."""
+    match = re.fullmatch(aws_limits.POSTGRES_VERSION_PATTERN, version)
+    known = match and match["major"] in aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
+    return match["major"] if match and known else None
 
 
 def _engine_version(version: str) -> Iterator[Finding]:
-    majors = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
-    if version in majors:
-        return
-    major = version.partition(".")[0]
-    hint = f"choose {_MAJORS}"
-    if major in majors:
-        hint = f"write {major}: AWS chooses and patches the minor version"
-    yield Finding(f"{shown(version)} is not a major version of PostgreSQL that TAP knows", hint)
+    if not _major_version(version):
+        yield Finding(
+            f"{shown(version)} is not a version of PostgreSQL that TAP knows", f"choose {_VERSIONS}"
+        )
+
+
+def _still_sold(version: str, extended_support: bool) -> Iterator[Finding]:
+    major = _major_version(version)
+    if major in aws_limits.POSTGRES_EXTENDED_SUPPORT_ONLY and not extended_support:
+        yield Finding(
+            f"RDS makes no instance of PostgreSQL {major} without extended support",
+            "choose a newer one, or write extended_support=True, which costs",
+        )
 
 
 def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
@@ -362,7 +472,7 @@ def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
         )
 
 
-_USERNAME = "1-16 letters, digits and _, a letter first"
+_USERNAME = "1-63 letters, digits and _, a letter first"
 _DATABASE_NAME = "1-63 letters, digits and _, a letter first"
 _UNRESERVED = "no word that PostgreSQL or RDS keeps for itself"
 
@@ -404,7 +514,12 @@ def _production_backups(days: int) -> Iterator[Finding]:
 # Performance Insights has no rule: with PostgreSQL every class takes it.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
 _DATABASE_RULES = (
-    Rule(("database.engine_version",), _engine_version, _MAJORS),
+    Rule(("database.engine_version",), _engine_version, _VERSIONS),
+    Rule(
+        ("database.engine_version", "database.extended_support"),
+        _still_sold,
+        f"{', '.join(sorted(aws_limits.POSTGRES_EXTENDED_SUPPORT_ONLY))} with extended_support",
+    ),
     matches(
         "database.instance_class",
         aws_limits.RDS_INSTANCE_CLASS_PATTERN,
@@ -514,41 +629,45 @@ def _desired_within(desired: int, minimum: int, maximum: int) -> Iterator[Findin
         )
 
 
-_REFERENCE = "registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>"
-_FIXED_IMAGE = "a digest or a tag but latest"
-_IMAGE_HOST = r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?::[0-9]{1,5})?"
-_IMAGE_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?P<name>(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?)"
-    r"(?P<digest>@sha256:[A-Fa-f0-9]{64})?"
-)
-
-
-def image_findings(image: str) -> Iterator[Finding]:
-    """What is wrong with the form of an image reference; nothing when it is fine."""
-    match = _IMAGE.fullmatch(image)
-    if not match or len(match["name"]) > aws_limits.IMAGE_REFERENCE_MAX:
-        yield Finding(
-            f"{shown(image)} is not an image reference",
-            f"write {_REFERENCE}",
-        )
-
-
-def _production_image(image: str) -> Iterator[Finding]:
-    match = _IMAGE.fullmatch(image)
-    if match and not match["digest"] and match["tag"] in (None, "latest"):
-        yield Finding(f"{shown(image)} can be another image tomorrow", f"name {_FIXED_IMAGE}")
-
-
 def _command(command: tuple[str, ...] | None) -> Iterator[Finding]:
     if command == ():
         yield Finding("the command is empty", "write None to keep the image's own")
 
+    for index, word in enumerate(command or ()):
+        if "\x00" in word:
+            yield Finding(_NUL, "drop it", f"[{index}]")
+
+
+_NUL = "has a NUL, with which no program can be started"
+
+
+def _number(word: str) -> int | None:
+    """The number that a word is, whatever zeros it begins with."""
+    if not (word.isascii() and word.isdecimal()):
+        return None
+    return int(word.lstrip("0")[: len(str(aws_limits.USER_ID_MAX)) + 1] or "0")
+
+
+def _user_ids(user: str) -> Iterator[Finding]:
+    for word in user.split(":"):
+        if (_number(word) or 0) > aws_limits.USER_ID_MAX:
+            yield Finding(
+                f"{shown(word)} is above the highest id, {aws_limits.USER_ID_MAX}",
+                "write a uid, such as 65534",
+            )
+
+
+def _has_root(user: str) -> bool:
+    """Whether a user, or its group, is root, however it is written."""
+    return any(word == "root" or _number(word) == 0 for word in user.split(":"))
+
 
 def _production_user(user: str) -> Iterator[Finding]:
-    if user.partition(":")[0] in ("0", "root"):
-        yield Finding("production runs no container as root", "write a uid, such as 65534")
+    if _has_root(user):
+        yield Finding(
+            f"{shown(user)} is root: production runs no container as root or in its group",
+            "write a uid, such as 65534",
+        )
 
 
 _SECRET_WORDS = ("APIKEY", "CREDENTIAL", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
@@ -560,6 +679,9 @@ _HARMLESS_WORDS = frozenset(
 _SECRET_VALUE = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@|\bAKIA[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+
+
+TASK_DEFINITION_REST_BYTES = 4096  # bytes: what a task definition has beside variables and command
 
 
 # What the task is told of its database. ECS refuses a name that is a variable and a secret too.
@@ -592,6 +714,8 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
             )
         elif name in TASK_VARIABLES:
             yield Finding("TAP sets this one itself, from the database", "drop it", at)
+        elif "\x00" in value:
+            yield Finding(_NUL, "drop it", at)
         elif holds_a_secret(name, value):
             # The value is not shown: it may be the secret.
             yield Finding(
@@ -599,6 +723,20 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
                 "keep it in Secrets Manager and hand the task its ARN",
                 at,
             )
+
+
+def _task_definition_size(
+    environment: Mapping[str, str], command: tuple[str, ...] | None
+) -> Iterator[Finding]:
+    pairs = [{"name": name, "value": value} for name, value in environment.items()]
+    text = json.dumps([pairs, command], ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode(errors="surrogatepass"))
+    most = aws_limits.TASK_DEFINITION_MAX_BYTES - TASK_DEFINITION_REST_BYTES
+    if size > most:
+        yield Finding(
+            f"with the command, {size} bytes of the task definition, of {most} that there are",
+            "keep the long ones in S3 or SSM, and name them here",
+        )
 
 
 _CODES = (
@@ -673,8 +811,7 @@ _SERVICE_RULES = (
         "PRIVATE with network.nat only",
     ),
     Rule(("service.subnets",), _production_tasks_private, "PRIVATE", production_only=True),
-    Rule(("service.image",), image_findings, _REFERENCE),
-    Rule(("service.image",), _production_image, _FIXED_IMAGE, production_only=True),
+    *IMAGE_RULES,
     Rule(("service.command",), _command, "None, or one word or more"),
     port("service.container_port", aws_limits.PORT_MIN, aws_limits.PORT_MAX),
     matches(
@@ -683,12 +820,18 @@ _SERVICE_RULES = (
         "a user",
         "user, uid, user:group or uid:gid",
     ),
-    Rule(("service.user",), _production_user, "not root", production_only=True),
+    Rule(("service.user",), _user_ids, f"ids up to {aws_limits.USER_ID_MAX}"),
+    Rule(("service.user",), _production_user, "neither user nor group root", production_only=True),
     Rule(
         ("service.environment",),
         _environment_variables,
         "names of letters, digits and _, no digit first; no secret, and none of"
         f" {', '.join(sorted(TASK_VARIABLES))}",
+    ),
+    Rule(
+        ("service.environment", "service.command"),
+        _task_definition_size,
+        f"{aws_limits.TASK_DEFINITION_MAX_BYTES // 1024} KiB with the rest of the task definition",
     ),
     matches(
         "service.health_check.path",
@@ -779,6 +922,22 @@ def _allowed_cidrs(cidrs: tuple[str, ...]) -> Iterator[Finding]:
     yield from repeated(cidrs)
 
 
+def _rules_within_group(cidrs: tuple[str, ...], certificate_arn: str | None) -> Iterator[Finding]:
+    most = aws_limits.SECURITY_GROUP_RULES_MAX // (2 if certificate_arn else 1)
+    if len(cidrs) > most:
+        yield Finding(
+            f"{len(cidrs)} ranges, of {most} that a security group takes"
+            + (" with two ports for each" if certificate_arn else ""),
+            "name fewer, larger ranges",
+        )
+
+
+def _production_tls(policy: str) -> Iterator[Finding]:
+    known = re.fullmatch(aws_limits.TLS_POLICY_PATTERN, policy)
+    if known and not re.fullmatch(aws_limits.TLS_1_2_POLICY_PATTERN, policy):
+        yield _old_tls(policy)
+
+
 _LOAD_BALANCER_RULES = (
     Rule(
         ("load_balancer.certificate_arn", "region", "account_id"),
@@ -797,7 +956,18 @@ _LOAD_BALANCER_RULES = (
         "one, unless allow_plain_http",
         production_only=True,
     ),
+    Rule(
+        ("load_balancer.tls_policy",),
+        _production_tls,
+        "one for TLS 1.2 and newer",
+        production_only=True,
+    ),
     Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {_RANGE}; one at least"),
+    Rule(
+        ("load_balancer.allowed_cidrs", "load_balancer.certificate_arn"),
+        _rules_within_group,
+        f"{aws_limits.SECURITY_GROUP_RULES_MAX} at most, half of it with certificate_arn",
+    ),
     between(
         "load_balancer.waf.requests_per_address",
         aws_limits.WAF_RATE_LIMIT_MIN,
