@@ -11,12 +11,21 @@ A person sees the message and the hint, never a traceback: ``lib/exits.py``.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import IntEnum
 
 ALIKE = 0.6  # of 1: difflib's own measure of words that are close
+
+
+class ExitCode(IntEnum):
+    """How a command has ended, for whatever started it."""
+
+    FINE = 0
+    REFUSED = 1  # a check failed, or a plan was refused
+    USAGE = 2  # bad input
+    FAILED = 3  # Terraform, AWS, the machine or TAP itself failed
+    INTERRUPTED = 128 + 2  # by Ctrl-C, as shells have it
+    READER_GONE = 128 + 13  # nobody reads what it prints any more, as shells have it
 
 
 @dataclass(frozen=True, slots=True)

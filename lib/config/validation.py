@@ -9,12 +9,10 @@ Left out: what only AWS knows (quotas of an account, classes on sale in a region
 exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limits.py``.
 """
 
-import calendar
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
 from typing import Any
@@ -25,10 +23,10 @@ from lib.config.environment_config import (
     AutoscalingConfig,
     EnvironmentConfig,
     NatMode,
-    StateLock,
     SubnetTier,
 )
 from lib.config.images import IMAGE_RULES
+from lib.config.mistakes import CONFIG_FILE
 from lib.config.rules import (
     Rule,
     between,
@@ -51,11 +49,9 @@ _NAME = "2-10 of a-z and 0-9, a letter first"
 PRODUCTION_NAME_PATTERN = r"(?:prod|prd)[a-z0-9]*|live[0-9]*"
 PRODUCTION_BACKUP_DAYS_MIN = 7
 PRODUCTION_TASKS_MIN = 2  # one can be lost, or replaced, without an outage
-SUPPORT_WARNING_MONTHS = 6
 
 _SUBNETS = 2 * ZONES_MAX
 _SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
-_CONFIG_FILE = "lib/config/environment_config.py"
 
 
 def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
@@ -69,7 +65,7 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
         hint = "write ENVIRONMENTS = (EnvironmentConfig(...),): its last comma makes it a tuple"
         return [Problem("environments", message, hint)]
     if not environments:
-        return [Problem("environments", "there are none", f"add an entry in {_CONFIG_FILE}")]
+        return [Problem("environments", "there are none", f"add an entry in {CONFIG_FILE}")]
     entries: list[_Entry] = []
     problems: list[Problem] = []
     for index, environment in enumerate(environments):
@@ -78,129 +74,6 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
         problems += entry.problems()
     problems += _across(entries)
     return problems
-
-
-def warnings(environment: EnvironmentConfig, today: date) -> list[str]:
-    """What is allowed in a valid ``environment``, and should not stay as it is."""
-    return [
-        *support_warnings(environment, today),
-        *(
-            str(Problem(f"{environment.name}.{path}", finding.message, finding.hint))
-            for path, finding in _unwise(environment)
-        ),
-    ]
-
-
-def _unwise(environment: EnvironmentConfig) -> Iterator[tuple[str, Finding]]:
-    """Pairs of a path below the environment and what should not stay there."""
-    network, database, service = environment.network, environment.database, environment.service
-    balancer = environment.load_balancer
-    if environment.production and balancer.certificate_arn is None:
-        yield (
-            "load_balancer.certificate_arn",
-            Finding(
-                "production serves plain HTTP",
-                "name an ACM certificate, and drop allow_plain_http",
-            ),
-        )
-    elif balancer.certificate_arn and not re.fullmatch(
-        aws_limits.TLS_1_2_POLICY_PATTERN, balancer.tls_policy
-    ):
-        yield "load_balancer.tls_policy", _old_tls(balancer.tls_policy)
-    if environment.production and not (environment.alarms and environment.alarms.emails):
-        yield "alarms.emails", Finding("production's alarms reach nobody", "name an address")
-    if environment.state.lock is not StateLock.LOCKFILE:
-        yield (
-            "state.lock",
-            Finding(
-                "newer Terraform calls the lock table deprecated in the middle of its JSON, which "
-                "the cdktf CLI then cannot read",
-                "StateLock.LOCKFILE, or stay with Terraform 1.11; docs/adr/0006-state-locking.md",
-            ),
-        )
-    yield from (("network.cidr", finding) for finding in _unwise_range(network.cidr))
-    if not database.minor_upgrades:
-        yield (
-            "database.engine_version",
-            Finding(
-                f"RDS stays at {database.engine_version}: it installs no newer minor version by "
-                "itself",
-                f'write "{database.engine_major}" after the upgrade, or name newer ones in time; '
-                "docs/postgresql-upgrade.md",
-            ),
-        )
-    if service.container_port < aws_limits.UNPRIVILEGED_PORT_MIN and not _has_root(service.user):
-        yield (
-            "service.container_port",
-            Finding(
-                f"below {aws_limits.UNPRIVILEGED_PORT_MIN} Linux may let root alone listen, and "
-                f"the user is {shown(service.user)}",
-                "have the program listen on another port, such as 8080",
-            ),
-        )
-    if len(service.environment) > aws_limits.ENVIRONMENT_VARIABLES_MAX:
-        yield (
-            "service.environment",
-            Finding(
-                f"{len(service.environment)} variables: ECS has been seen to drop all of them above"
-                f" {aws_limits.ENVIRONMENT_VARIABLES_MAX}, without a word",
-                "put what belongs together into one, as JSON, or into a parameter of SSM's",
-            ),
-        )
-
-
-def _old_tls(policy: str) -> Finding:
-    return Finding(
-        f"{shown(policy)} takes TLS older than 1.2",
-        "write ELBSecurityPolicy-TLS13-1-2-2021-06",
-    )
-
-
-def _unwise_range(cidr: str) -> Iterator[Finding]:
-    """A VPC that EC2 makes and that gets in the way later."""
-    vpc = IPv4Network(cidr)
-    if vpc.overlaps(IPv4Network(aws_limits.DOCKER_BRIDGE)):
-        yield Finding(
-            f"Docker's own network is {aws_limits.DOCKER_BRIDGE}: some AWS services cannot be "
-            "reached from there",
-            f"choose another range, {_RANGE}",
-        )
-    if not any(vpc.subnet_of(IPv4Network(good)) for good in aws_limits.VPC_RECOMMENDED_RANGES):
-        yield Finding(
-            f"{cidr} is a range of the internet: what is there can't be reached from the VPC",
-            f"choose a private range, {_RANGE}",
-        )
-
-
-def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
-    """Warns from six months before RDS standard support of the major version ends, and after.
-
-    ``environment`` is a valid one.
-    """
-    major = environment.database.engine_major
-    end = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT[major]
-    if today < _months_before(end, SUPPORT_WARNING_MONTHS):
-        return []
-    verb = "leaves" if today <= end else "left"
-    after = (
-        "extended support is charged for from then on"
-        if environment.database.extended_support
-        else "from then on AWS upgrades the instance by itself, a deploy that still asks for"
-        f" {major} is a downgrade, which RDS refuses, and no instance of {major} can be made"
-    )
-    problem = Problem(
-        f"{environment.name}.database.engine_version",
-        f"PostgreSQL {major} {verb} RDS standard support on {end}: {after}",
-        f'set engine_version="{_NEWEST_MAJOR}" for {environment.name} in {_CONFIG_FILE}; '
-        "docs/postgresql-upgrade.md has the steps",
-    )
-    return [str(problem)]
-
-
-def _months_before(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last))
 
 
 # --- running the rules -----------------------------------------------------------------------
@@ -365,7 +238,7 @@ def _network(cidr: str) -> IPv4Network | None:
     return None if any(_cidr(cidr)) else IPv4Network(cidr)
 
 
-_RANGE = "one like 10.0.0.0/16"
+RANGE_EXAMPLE = "one like 10.0.0.0/16"
 _PREFIXES = f"a prefix of /{aws_limits.VPC_PREFIX_MIN} to /{_SMALLEST_VPC_PREFIX}"
 
 
@@ -373,7 +246,7 @@ def _cidr(cidr: str) -> Iterator[Finding]:
     try:
         interface = IPv4Interface(cidr)
     except ValueError:
-        yield Finding(f"{shown(cidr)} is not an IPv4 range", f"write {_RANGE}")
+        yield Finding(f"{shown(cidr)} is not an IPv4 range", f"write {RANGE_EXAMPLE}")
         return
     canonical = str(interface.network)
     if interface.ip != interface.network.network_address:
@@ -388,7 +261,9 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
         return
     for refused in aws_limits.VPC_REFUSED_RANGES:
         if vpc.overlaps(IPv4Network(refused)):
-            yield Finding(f"{cidr} lies in {refused}, where no VPC can be", f"write {_RANGE}")
+            yield Finding(
+                f"{cidr} lies in {refused}, where no VPC can be", f"write {RANGE_EXAMPLE}"
+            )
             return
     largest, smallest = aws_limits.VPC_PREFIX_MIN, aws_limits.VPC_PREFIX_MAX
     hint = f"use {_PREFIXES}"
@@ -416,7 +291,7 @@ def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
 
 
 _NETWORK_RULES = (
-    Rule(("network.cidr",), _cidr, f"{_RANGE}, no other environment's"),
+    Rule(("network.cidr",), _cidr, f"{RANGE_EXAMPLE}, no other environment's"),
     Rule(("network.cidr",), _vpc_size, _PREFIXES),
     Rule(("network.zones",), _zones, f"{_ZONES} letters, none twice"),
     log_retention("network.flow_log_retention_days"),
@@ -427,8 +302,8 @@ _NETWORK_RULES = (
 
 
 _MAJORS = ", ".join(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT)
-_NEWEST_MAJOR = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
-_VERSIONS = f"{_MAJORS}, or one of their minor versions, such as {_NEWEST_MAJOR}.1"
+NEWEST_MAJOR = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
+_VERSIONS = f"{_MAJORS}, or one of their minor versions, such as {NEWEST_MAJOR}.1"
 
 
 def _major_version(version: str) -> str | None:
@@ -657,13 +532,13 @@ def _user_ids(user: str) -> Iterator[Finding]:
             )
 
 
-def _has_root(user: str) -> bool:
+def has_root(user: str) -> bool:
     """Whether a user, or its group, is root, however it is written."""
     return any(word == "root" or _number(word) == 0 for word in user.split(":"))
 
 
 def _production_user(user: str) -> Iterator[Finding]:
-    if _has_root(user):
+    if has_root(user):
         yield Finding(
             f"{shown(user)} is root: production runs no container as root or in its group",
             "write a uid, such as 65534",
@@ -932,10 +807,18 @@ def _rules_within_group(cidrs: tuple[str, ...], certificate_arn: str | None) -> 
         )
 
 
+def old_tls(policy: str) -> Finding:
+    """What is wrong with a policy that takes clients of yesterday."""
+    return Finding(
+        f"{shown(policy)} takes TLS older than 1.2",
+        "write ELBSecurityPolicy-TLS13-1-2-2021-06",
+    )
+
+
 def _production_tls(policy: str) -> Iterator[Finding]:
     known = re.fullmatch(aws_limits.TLS_POLICY_PATTERN, policy)
     if known and not re.fullmatch(aws_limits.TLS_1_2_POLICY_PATTERN, policy):
-        yield _old_tls(policy)
+        yield old_tls(policy)
 
 
 _LOAD_BALANCER_RULES = (
@@ -962,7 +845,7 @@ _LOAD_BALANCER_RULES = (
         "one for TLS 1.2 and newer",
         production_only=True,
     ),
-    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {_RANGE}; one at least"),
+    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {RANGE_EXAMPLE}; one at least"),
     Rule(
         ("load_balancer.allowed_cidrs", "load_balancer.certificate_arn"),
         _rules_within_group,

@@ -20,7 +20,8 @@ from lib.config.environment_config import (
     SubnetTier,
     WafConfig,
 )
-from lib.config.validation import support_warnings, validate
+from lib.config.validation import validate
+from lib.config.warnings import support_warnings, warnings
 from lib.errors import Problem
 
 Changes = dict[str, Any]
@@ -857,9 +858,9 @@ def test_a_secret_looking_value_is_never_shown(value: object) -> None:
     ],
 )
 def test_support_warnings_from_six_months_ahead(today: date, verb: str | None) -> None:
-    warnings = support_warnings(BY_NAME["prod"], today)
-    assert len(warnings) == (verb is not None)
-    for warning in warnings:
+    found = support_warnings(BY_NAME["prod"], today)
+    assert len(found) == (verb is not None)
+    for warning in found:
         assert f"PostgreSQL 14 {verb} RDS standard support on 2027-02-28" in warning
         assert warning.startswith("prod.database.engine_version: ")
         assert 'engine_version="18" for prod in lib/config/environment_config.py' in warning
@@ -922,7 +923,7 @@ UNWISE: list[tuple[Changes, str, str]] = [
 @pytest.mark.parametrize(("changes", "path", "piece"), UNWISE)
 def test_the_unwise_is_warned_of_and_allowed(changes: Changes, path: str, piece: str) -> None:
     assert not problems_of("dev", changes)
-    (warning,) = validation.warnings(changed("dev", changes), LONG_BEFORE)
+    (warning,) = warnings(changed("dev", changes), LONG_BEFORE)
     assert warning.startswith(f"dev.{path}: ") and piece in warning and warning.endswith(")")
 
 
@@ -939,4 +940,4 @@ def test_the_unwise_is_warned_of_and_allowed(changes: Changes, path: str, piece:
     ],
 )
 def test_the_rest_is_not_warned_of(changes: Changes) -> None:
-    assert not validation.warnings(changed("dev", changes), LONG_BEFORE)
+    assert not warnings(changed("dev", changes), LONG_BEFORE)
