@@ -41,13 +41,19 @@ def _project(tmp_path_factory):
 def _run(project):
     """Runs tap.py with a config that has ``new`` in the place of ``old``."""
 
-    def run(old="", new=""):
+    def run(old="", new="", command=("-S", project / "tap.py")):
+        """``-S``: without packages, since no bad config gets as far as one."""
         assert old in SHIPPED
         (project / CONFIG).write_text(SHIPPED.replace(old, new, 1), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-S", project / "tap.py"],  # no package: no bad config gets that far
+            [sys.executable, *command],
             cwd=project,
-            env={"PYTHONDONTWRITEBYTECODE": "1", "ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1"},
+            env={
+                "ENVIRONMENT": "dev",
+                "ENVIRONMENT_SUFFIX": "qa1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": str(ROOT),  # after the working folder: its lib comes first
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -192,6 +198,16 @@ def test_a_slip_in_python_is_a_line_with_its_place_and_the_nearest_name(run, cas
     assert done.returncode == 2 and not done.stdout
     assert said.startswith(f"tap: {CONFIG}:{line}: ")
     assert message in said and hint in said and said.endswith(")")
+
+
+@pytest.mark.parametrize("command", ["cost", "preflight", "fields", "guard", "plan", "verify"])
+def test_every_command_says_it_so(run, command):
+    done = run("desired_count=1,", "desired_cuont=1,", command=("-m", "ops", command))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"tap: {CONFIG}:{line_of('desired_count=1,')}: ServiceConfig has no field desired_cuont"
+        " (did you mean desired_count?)\n"
+    )
 
 
 # The same for values that Python takes: the place is the path of the field.
