@@ -131,12 +131,14 @@ def _meant(word: str, known: Iterable[str], otherwise: str) -> str:
 
 def _line_of(line: int, part: str, field: str) -> int:
     """Where a field is written of the part whose call begins at ``line``."""
-    for node in ast.walk(ast.parse(_PATH.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and node.lineno == line and ast.unparse(node.func) == part:
-            for keyword in node.keywords:
-                if keyword.arg == field:
-                    return keyword.lineno
-    return line
+    lines = (
+        keyword.lineno
+        for node in ast.walk(ast.parse(_PATH.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and node.lineno == line and ast.unparse(node.func) == part
+        for keyword in node.keywords
+        if keyword.arg == field
+    )
+    return next(lines, line)
 
 
 def _lost(error: ImportError) -> Problem:

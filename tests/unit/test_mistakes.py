@@ -1,22 +1,24 @@
-"""The mistakes of a beginner, each made in a copy of the project: one line, its place, the fix.
-
-Run as a person runs them: ``tap.py`` in a process of its own, exit code 2, nothing written.
-"""
+"""The mistakes of a beginner: one line, its place, the fix, exit code 2, nothing written."""
 
 import compileall
+import dataclasses
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from lib.config import mistakes
+import tap
+from lib.config import environment_config, mistakes
 from lib.config.mistakes import problem_of, reading_config
+from tests.conftest import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 CONFIG = mistakes.CONFIG_FILE
 SHIPPED = (ROOT / CONFIG).read_text(encoding="utf-8")
+ALONE = SHIPPED[SHIPPED.index("ENVIRONMENTS: tuple") :]
 
 
 def line_of(text, nth=0):
@@ -190,17 +192,43 @@ IN_PYTHON = {
 }
 
 
+@pytest.fixture(name="read")
+def _read(tmp_path, monkeypatch):
+    """Reads a config that has ``new`` in the place of ``old``, as an import would."""
+
+    def read(old, new):
+        file = tmp_path / "environment_config.py"
+        assert old in SHIPPED
+        file.write_text(SHIPPED.replace(old, new, 1), encoding="utf-8")
+        monkeypatch.setattr(mistakes, "_PATH", file)
+        names = {"__name__": mistakes.CONFIG_MODULE}
+        exec(compile(file.read_text(encoding="utf-8"), file, "exec"), names)  # noqa: S102
+
+    return read
+
+
 @pytest.mark.parametrize("case", IN_PYTHON.values(), ids=list(IN_PYTHON))
-def test_a_slip_in_python_is_a_line_with_its_place_and_the_nearest_name(run, case):
+def test_a_slip_in_python_is_a_line_with_its_place_and_the_nearest_name(read, capsys, case):
     old, new, line, message, hint = case
-    done = run(old, new)
-    (said,) = done.stderr.splitlines()
-    assert done.returncode == 2 and not done.stdout
+    with pytest.raises(SystemExit) as ended, reading_config():
+        read(old, new)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
     assert said.startswith(f"tap: {CONFIG}:{line}: ")
     assert message in said and hint in said and said.endswith(")")
 
 
-@pytest.mark.parametrize("command", ["cost", "preflight", "fields", "guard", "plan", "verify"])
+@pytest.mark.parametrize("name", ["a field misspelt", "a lost comma", "a choice misspelt"])
+def test_a_process_says_it_so_and_writes_nothing(run, name):
+    old, new, line, message, hint = IN_PYTHON[name]
+    done = run(old, new)
+    (said,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said.startswith(f"tap: {CONFIG}:{line}: ")
+    assert message in said and hint in said
+
+
+@pytest.mark.parametrize("command", ["cost", "preflight"])
 def test_every_command_says_it_so(run, command):
     done = run("desired_count=1,", "desired_cuont=1,", command=("-m", "ops", command))
     assert (done.returncode, done.stdout) == (2, "")
@@ -237,15 +265,19 @@ IN_VALUES = {
 
 
 @pytest.mark.parametrize("case", IN_VALUES.values(), ids=list(IN_VALUES))
-def test_a_wrong_value_is_a_line_with_its_path(run, case):
+def test_a_wrong_value_is_a_line_with_its_path(capsys, tmp_path, case):
     old, new, path = case
-    done = run(old, new)
-    (said,) = done.stderr.splitlines()
-    assert done.returncode == 2 and not done.stdout
+    output = tmp_path / "output"
+    environ = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1", "CDKTF_OUTDIR": str(output)}
+    names = dict(vars(environment_config))
+    assert old in ALONE
+    exec(ALONE.replace(old, new, 1), names)  # noqa: S102
+    assert tap.main(environ, date(2026, 1, 1), names["ENVIRONMENTS"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"tap: {path}") and said.endswith(")")
+    assert not output.exists()
 
 
-ALONE = SHIPPED[SHIPPED.index("ENVIRONMENTS: tuple") :]
 WHOLE = {
     "one environment without its comma": (
         (ALONE, "ENVIRONMENTS = (EnvironmentConfig)\n"),
@@ -295,6 +327,28 @@ def test_what_goes_well_goes_on(capsys):
     with reading_config():
         done = True
     assert done and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ENVIROMENTS", "did you mean ENVIRONMENTS? call it ENVIROMENTS again"),
+        ("XYZ", "call it XYZ again"),
+    ],
+)
+def test_a_name_that_is_lost_is_told(name, hint):
+    error = ImportError(
+        f"cannot import name '{name}' from '{mistakes.CONFIG_MODULE}' (x)",
+        name=mistakes.CONFIG_MODULE,
+    )
+    assert str(problem_of(error)) == f"{CONFIG}: there is no {name} any more ({hint})"
+
+
+def test_what_a_value_of_the_config_raises_later_is_no_slip():
+    network = dataclasses.replace(BY_NAME["dev"].network, cidr="ten")
+    with pytest.raises(ValueError) as raised:
+        assert network.public_subnets
+    assert problem_of(raised.value) is None
 
 
 def test_a_slip_in_another_file_is_none_of_the_config():
