@@ -7,6 +7,7 @@ bad input each problem is a line on standard error, the exit code is 2 and nothi
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # with PYTHONSAFEPATH=1 Python leaves it out
+if __name__ == "__main__":
+    # Until ``ended`` looks after it, Ctrl-C ends it without a word: there is nothing to put in order.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # pylint: disable=wrong-import-position
-from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
-from lib.config.selection import select
-from lib.config.validation import warnings
+from lib.config.mistakes import reading_config
 from lib.errors import TapError
 from lib.exits import ended
+
+with reading_config():
+    from lib.config.environment_config import ENVIRONMENTS, EnvironmentConfig
+    from lib.config.selection import select
+    from lib.config.warnings import warnings
 
 OUTPUT = ROOT / "cdktf.out"
 JSII_CACHE = "~/.cache/aws/jsii/package-cache"

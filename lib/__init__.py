@@ -1,4 +1,4 @@
-"""TAP: one service in dev, staging and production on AWS.
+"""TAP: one service, in each environment that its config has, on AWS.
 
 Importing anything of it makes the AWS bindings load lazily, so it comes before cdktf.
 """

@@ -9,9 +9,12 @@
 A person sees the message and the hint, never a traceback: ``lib/exits.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import IntEnum
+
+ALIKE = 0.6  # of 1: difflib's own measure of words that are close
 
 
 class ExitCode(IntEnum):
@@ -39,6 +42,19 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message} ({self.hint})"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean prod? ``, of the known word that is most like ``word``; empty without one."""
+    scores = {each: _likeness(word.lower(), each.lower()) for each in known}
+    nearest = max(scores, key=scores.__getitem__, default="")
+    return f"did you mean {nearest}? " if nearest and scores[nearest] >= ALIKE else ""
+
+
+def _likeness(word: str, other: str) -> float:
+    if word and (word.startswith(other) or other.startswith(word)):  # production, prod
+        return 1
+    return SequenceMatcher(None, word, other).ratio()
 
 
 class TapError(Exception):

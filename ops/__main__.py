@@ -4,30 +4,32 @@ import argparse
 import os
 import sys
 
+from lib.config.mistakes import reading_config
 from lib.exits import ended
 
 
 def commands_parser() -> argparse.ArgumentParser:
     """What understands every command."""
     # pylint: disable=import-outside-toplevel  # seconds, in which somebody may press Ctrl-C
-    from ops import (
-        cost,
-        deploy,
-        diagram,
-        fields,
-        guard,
-        hcl,
-        parity,
-        pipeline,
-        plan,
-        policy,
-        preflight,
-        recover,
-        report,
-        sandbox,
-        verify,
-    )
-    from ops.state import commands as state
+    with reading_config():
+        from ops import (
+            cost,
+            deploy,
+            diagram,
+            fields,
+            guard,
+            hcl,
+            parity,
+            pipeline,
+            plan,
+            policy,
+            preflight,
+            recover,
+            report,
+            sandbox,
+            verify,
+        )
+        from ops.state import commands as state
 
     parser = argparse.ArgumentParser(prog="ops")
     commands = parser.add_subparsers(dest="command", required=True)

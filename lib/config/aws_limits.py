@@ -15,24 +15,31 @@ INTEGER_MAX: Final = 2_147_483_647
 
 # --- regions, accounts, ARNs -----------------------------------------------------------------
 
-# Shape, not a list: a region that opens tomorrow must not need a release of TAP.
+# Each partition's regions, as botocore knows them. A region that opens tomorrow is a line here:
+# a slip such as us-east-9 or mars-north-1 must not get as far as a deploy.
 # https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
-REGION_PATTERN: Final = (
-    r"[a-z]{2,4}(?:-[a-z]+)?-(?:central|(?:north|south)?(?:east|west)|north|south)-[1-9]"
-)
-
-# https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
-DEFAULT_PARTITION: Final = "aws"
-PARTITION_BY_REGION_PREFIX: Final = MappingProxyType(
+REGIONS_BY_PARTITION: Final = MappingProxyType(
     {
-        "cn-": "aws-cn",
-        "eu-isoe-": "aws-iso-e",
-        "eusc-": "aws-eusc",
-        "us-gov-": "aws-us-gov",
-        "us-iso-": "aws-iso",
-        "us-isob-": "aws-iso-b",
-        "us-isof-": "aws-iso-f",
+        "aws": (
+            *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2"),
+            *("ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2"),
+            *("ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6"),
+            *("ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2"),
+            *("eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"),
+            *("il-central-1", "me-central-1", "me-south-1", "me-west-1", "mx-central-1"),
+            *("sa-east-1", "sa-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+        ),
+        "aws-cn": ("cn-north-1", "cn-northwest-1"),
+        "aws-eusc": ("eusc-de-east-1",),
+        "aws-iso": ("us-iso-east-1", "us-iso-west-1"),
+        "aws-iso-b": ("us-isob-east-1", "us-isob-west-1"),
+        "aws-iso-e": ("eu-isoe-west-1",),
+        "aws-iso-f": ("us-isof-east-1", "us-isof-south-1"),
+        "aws-us-gov": ("us-gov-east-1", "us-gov-west-1"),
     }
+)
+PARTITION_BY_REGION: Final = MappingProxyType(
+    {region: partition for partition, regions in REGIONS_BY_PARTITION.items() for region in regions}
 )
 
 # https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html
@@ -71,6 +78,19 @@ TAG_VALUE_PATTERN: Final = r"[\w .:/=+@-]{1,256}"  # letters of any script; empt
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 VPC_PREFIX_MIN: Final = 16  # bits: the largest VPC
 VPC_PREFIX_MAX: Final = 28  # bits: the smallest VPC
+# This network, loopback, link-local, multicast and reserved addresses: EC2 makes no VPC of them.
+# https://www.iana.org/assignments/iana-ipv4-special-registry/
+VPC_REFUSED_RANGES: Final = (
+    *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+)
+# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+DOCKER_BRIDGE: Final = "172.17.0.0/16"  # Docker's own network, on the hosts of some AWS services
+VPC_RECOMMENDED_RANGES: Final = (  # RFC 1918, and RFC 6598's, which a VPC may have too
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+)
+
+# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+SECURITY_GROUP_RULES_MAX: Final = 60  # inbound rules; a quota, which AWS raises when asked
 
 # https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html
 ZONE_LETTER_PATTERN: Final = "[a-z]"  # after the region's name: us-east-1a
@@ -80,6 +100,7 @@ SUBNET_RESERVED_ADDRESSES: Final = 5  # addresses that AWS keeps in each subnet
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
 ALB_SUBNET_PREFIX_MAX: Final = 27  # bits: the smallest subnet an ALB accepts
+ALB_ZONES_MIN: Final = 2  # availability zones
 ALB_SUBNET_FREE_ADDRESSES: Final = 8  # addresses an ALB needs free in each subnet
 
 # --- Elastic Load Balancing ------------------------------------------------------------------
@@ -111,6 +132,8 @@ DEREGISTRATION_DELAY_MAX: Final = 3600  # seconds
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY_PATTERN: Final = r"ELBSecurityPolicy-[A-Za-z0-9-]+"
+# Those that take nothing older than TLS 1.2: the oldest version that a policy takes is in its name.
+TLS_1_2_POLICY_PATTERN: Final = r"ELBSecurityPolicy-(?:TLS13-1|TLS-1|FS-1)-[23]-[A-Za-z0-9-]+"
 
 # --- ECS and Fargate -------------------------------------------------------------------------
 
@@ -132,6 +155,16 @@ FARGATE_MEMORY_MIB: Final = MappingProxyType(
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 TASKS_PER_SERVICE_MAX: Final = 5000  # tasks
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+TASK_DEFINITION_MAX_BYTES: Final = 64 * 1024  # bytes, as JSON
+# Seen by users, in no page of AWS's: https://github.com/aws/aws-cdk/issues/38225
+ENVIRONMENT_VARIABLES_MAX: Final = 100  # variables of a container
+# https://man7.org/linux/man-pages/man7/capabilities.7.html (CAP_NET_BIND_SERVICE)
+UNPRIVILEGED_PORT_MIN: Final = 1024  # below it, root alone may listen
+# Larger ones the container runtime refuses.
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+USER_ID_MAX: Final = 2_147_483_647
 
 # The characters before an @digest, which has its own form.
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
@@ -161,7 +194,9 @@ RDS_INSTANCE_CLASS_PATTERN: Final = (
     r"db\.[a-z][0-9]+[a-z]*\.(?:micro|small|medium|large|(?:[1-9][0-9]*)?xlarge)"
 )
 
-RDS_USERNAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,15}"  # 1-16 characters
+# RDS's API reference says 16 for every engine; PostgreSQL takes 63, as its own page has it.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
+RDS_USERNAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,62}"  # 1-63 characters
 RDS_DATABASE_NAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,62}"  # 1-63 characters
 
 # Words that PostgreSQL itself reserves; RDS refuses "a word reserved by the database engine".
@@ -178,8 +213,15 @@ POSTGRES_RESERVED_WORDS: Final = frozenset(
     """.split()  # noqa: SIM905 - as words, the list can be held against its source
 )
 
-# Tried against RDS: https://github.com/aws-cloudformation/cfn-lint/pull/4425
-RDS_RESERVED_USERNAMES: Final = frozenset({"admin", "rdsadmin"})
+# Tried against RDS: https://github.com/aws-cloudformation/cfn-lint/pull/4425 (admin, rdsadmin).
+# PostgreSQL has no role called public or none; the others are RDS's own roles:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html
+RDS_RESERVED_USERNAMES: Final = frozenset(
+    """
+    admin none public rds_ad rds_extension rds_iam rds_password rds_replication rds_reserved
+    rds_superuser rdsadmin rdsrepladmin rdstopmgr rdswriteforwarduser
+    """.split()  # noqa: SIM905 - as words, the list can be held against its source
+)
 # https://www.postgresql.org/docs/17/sql-createrole.html
 POSTGRES_RESERVED_ROLE_PREFIX: Final = "pg_"
 # Tried against RDS: https://github.com/oslokommune/okctl/pull/899 (db, database),
@@ -200,8 +242,12 @@ POSTGRES_END_OF_STANDARD_SUPPORT: Final = MappingProxyType(
         "15": date(2028, 2, 29),
         "16": date(2029, 2, 28),
         "17": date(2030, 2, 28),
+        "18": date(2031, 2, 28),
     }
 )
+# Of these, RDS makes no instance without extended support any more.
+POSTGRES_EXTENDED_SUPPORT_ONLY: Final = frozenset({"13"})
+POSTGRES_VERSION_PATTERN: Final = r"(?P<major>[0-9]+)(?:\.(?P<minor>0|[1-9][0-9]?))?"
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.pgaudit.reference.html
 PGAUDIT_CLASSES: Final = ("all", "ddl", "function", "misc", "read", "role", "write")
@@ -294,8 +340,5 @@ BUCKET_RESERVED_LAST_WORDS: Final = ("an", "s3alias")
 
 
 def partition_of(region: str) -> str:
-    """The partition a region belongs to (``aws``, ``aws-cn``, …), by its prefix."""
-    for prefix, partition in PARTITION_BY_REGION_PREFIX.items():
-        if region.startswith(prefix):
-            return partition
-    return DEFAULT_PARTITION
+    """The partition of a region that AWS has (``aws``, ``aws-cn``, …)."""
+    return PARTITION_BY_REGION[region]

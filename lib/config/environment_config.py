@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network
+from itertools import islice
 from types import MappingProxyType
 
 from lib.config import aws_limits
 
 PROJECT = "tap"
-ZONES = 3  # availability zones that every environment spreads over
 DEFAULT_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
+ZONES_MAX = 3  # availability zones that an environment's range is cut for
 
 
 class NatMode(StrEnum):
@@ -64,9 +65,9 @@ class NetworkConfig:
 
     ``cidr`` (IPv4, as text: a slip in it is then a named problem, not a traceback at import) is
     cut into equal subnets, public ones first. ``zones`` are the letters of its zones: named, so
-    that no subnet moves when AWS opens or closes one. ``flow_logs`` records accepted and rejected
-    traffic in CloudWatch Logs ($0.50 a GB) and keeps it for ``flow_log_retention_days`` ($0.03 a GB
-    and month).
+    that no subnet moves when AWS opens or closes one. Name two where a region has no third for you
+    (us-west-1, cn-north-1). ``flow_logs`` records accepted and rejected traffic in CloudWatch Logs
+    ($0.50 a GB) and keeps it for ``flow_log_retention_days`` ($0.03 a GB and month).
     """
 
     cidr: str
@@ -78,34 +79,37 @@ class NetworkConfig:
     @property
     def public_subnets(self) -> tuple[IPv4Network, ...]:
         """One for each zone."""
-        return self._subnets()[:ZONES]
+        return self._subnets(0)
 
     @property
     def private_subnets(self) -> tuple[IPv4Network, ...]:
         """One for each zone."""
-        return self._subnets()[ZONES:]
+        return self._subnets(ZONES_MAX)
 
     @property
     def nat_gateways(self) -> int:
         """How many NAT gateways the mode asks for."""
-        return {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: ZONES}[self.nat]
+        return {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: len(self.zones)}[self.nat]
 
-    def _subnets(self) -> tuple[IPv4Network, ...]:
-        """The first six sixteenths of the VPC: the rest stays free for tiers to come.
+    def _subnets(self, first: int) -> tuple[IPv4Network, ...]:
+        """From the ``first`` sixteenth of the VPC on, one for each zone.
 
-        In a small VPC the subnets are as small as a load balancer accepts.
+        A tier has room for three zones, whether it uses it or not: a third zone moves no subnet.
+        Ten sixteenths stay free for tiers to come. In a small VPC the subnets are as small as a
+        load balancer accepts.
         """
         vpc = IPv4Network(self.cidr)
         prefix = min(vpc.prefixlen + 4, aws_limits.ALB_SUBNET_PREFIX_MAX)
-        blocks = vpc.subnets(new_prefix=prefix)
-        return tuple(next(blocks) for _ in range(2 * ZONES))
+        return tuple(islice(vpc.subnets(new_prefix=prefix), first, first + len(self.zones)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseConfig:
     """The RDS for PostgreSQL instance.
 
-    ``engine_version`` is a major version: AWS chooses and patches the minor one.
+    ``engine_version`` is a major version, such as 17: AWS chooses and patches the minor one. Or it
+    names the minor one too, such as 17.9, where an upgrade has to go to that one: it then stays
+    until another is named here.
     ``multi_az`` keeps a standby in another zone, and doubles the cost of instance and storage.
     ``monitoring_interval_seconds`` 0 turns enhanced monitoring off; 60 cost $0.10 a month.
     ``performance_insights`` are free for the seven days that they are kept. ``audited_statements``
@@ -142,6 +146,16 @@ class DatabaseConfig:
     password_version: int = 1
     apply_immediately: bool = False
 
+    @property
+    def engine_major(self) -> str:
+        """The major version."""
+        return self.engine_version.partition(".")[0]
+
+    @property
+    def minor_upgrades(self) -> bool:
+        """Whether RDS installs minor versions by itself: not where one is named."""
+        return self.engine_version == self.engine_major
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HealthCheckConfig:
@@ -172,7 +186,10 @@ class ServiceConfig:
     The default image answers on any path below its empty document root: it shows that the
     environment works, until a team puts its own image in. ``command`` None keeps the image's own,
     but for the default image, which gets a small web server on ``container_port``.
-    ``environment`` is for what isn't secret; the database's address and secret are added to it.
+    ``pull_through_cache`` says that ``image`` lies in a private ECR registry which fetches it from
+    another one: ECS may then have ECR do so. ``user`` is who runs the program: a number says it for
+    every image. ``environment`` is for what isn't secret; the database's address and secret are
+    added to it.
     ``container_insights`` cost some $11 a month, in metrics of the cluster, the service and tasks.
     ``database_ca_file`` is where the image has AWS's certificate bundle for RDS (an absolute path):
     with it libpq checks who answers (``verify-full``). An image has the file only where its build
@@ -185,7 +202,9 @@ class ServiceConfig:
     desired_count: int  # tasks
     subnets: SubnetTier
     image: str = DEFAULT_IMAGE
+    pull_through_cache: bool = False
     command: tuple[str, ...] | None = None
+    image: str = "public.ecr.aws/docker/library/python:3.13-slim"
     container_port: int = 8080
     user: str = "65534"  # the uid of nobody
     read_only_root: bool = True

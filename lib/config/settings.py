@@ -4,16 +4,16 @@
 database password is looked at, never kept: deploy commands hand it to Terraform themselves.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.config import aws_limits
 from lib.config.environment_config import StateBackend
+from lib.config.images import image_findings
 from lib.config.type_check import Finding, shown
-from lib.config.validation import image_findings
-from lib.errors import Problem, SettingsError
+from lib.config.validation import region_findings
+from lib.errors import Problem, SettingsError, did_you_mean
 
 ALL = "all"
 
@@ -86,11 +86,8 @@ def _environment_problems(value: str, known: Sequence[str]) -> Iterator[Problem]
         if asked.count(name) > 1:
             yield Problem("ENVIRONMENT", f"{shown(name)} stands there twice", "drop one")
         if name not in known and name != ALL:
-            lower = name.lower()
-            near = [*filter(lower.startswith, known)]  # production: prod
-            near = near or difflib.get_close_matches(lower, known, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            yield Problem("ENVIRONMENT", f"unknown environment {shown(name)}", meant + choices)
+            hint = did_you_mean(name, known) + choices
+            yield Problem("ENVIRONMENT", f"unknown environment {shown(name)}", hint)
 
 
 def suffix_problems(suffix: str) -> Iterator[Problem]:
@@ -117,13 +114,6 @@ def suffix_problems(suffix: str) -> Iterator[Problem]:
         )
 
 
-def _region_findings(value: str) -> Iterator[Finding]:
-    if not re.fullmatch(aws_limits.REGION_PATTERN, value):
-        yield Finding(
-            f"{shown(value)} is not a region", "write one like us-east-1, or leave it unset"
-        )
-
-
 def _password_findings(value: str) -> Iterator[Finding]:
     # One finding for every fault: which one it was would tell something of the value.
     legal = all(
@@ -145,7 +135,7 @@ def _state_backend_findings(value: str) -> Iterator[Finding]:
 
 
 _OPTIONAL = {
-    "AWS_REGION": _region_findings,
+    "AWS_REGION": region_findings,
     "DB_PASSWORD": _password_findings,
     "STATE_BACKEND": _state_backend_findings,
     "CONTAINER_IMAGE": image_findings,

@@ -9,24 +9,24 @@ Left out: what only AWS knows (quotas of an account, classes on sale in a region
 exists). ``ops preflight`` asks for those. Limits and their sources: ``aws_limits.py``.
 """
 
-import calendar
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
 from typing import Any
 
 from lib.config import aws_limits
 from lib.config.environment_config import (
-    ZONES,
+    ZONES_MAX,
     AutoscalingConfig,
     EnvironmentConfig,
     NatMode,
-    StateLock,
     SubnetTier,
 )
+from lib.config.images import IMAGE_RULES
+from lib.config.mistakes import CONFIG_FILE
 from lib.config.rules import (
     Rule,
     between,
@@ -41,18 +41,17 @@ from lib.config.rules import (
 )
 from lib.config.type_check import Finding, shown, type_findings
 from lib.config.windows import WINDOW_RULES
-from lib.errors import Problem
+from lib.errors import Problem, did_you_mean
 
 ENVIRONMENT_NAME_PATTERN = r"[a-z][a-z0-9]{1,9}"
 _NAME = "2-10 of a-z and 0-9, a letter first"
-PRODUCTION_NAME = "prod"
+# A name that says production to everybody is held to its rules: one that isn't gets another name.
+PRODUCTION_NAME_PATTERN = r"(?:prod|prd)[a-z0-9]*|live[0-9]*"
 PRODUCTION_BACKUP_DAYS_MIN = 7
 PRODUCTION_TASKS_MIN = 2  # one can be lost, or replaced, without an outage
-SUPPORT_WARNING_MONTHS = 6
 
-_SUBNETS = 2 * ZONES
+_SUBNETS = 2 * ZONES_MAX
 _SMALLEST_VPC_PREFIX = aws_limits.ALB_SUBNET_PREFIX_MAX - (_SUBNETS - 1).bit_length()
-_CONFIG_FILE = "lib/config/environment_config.py"
 
 
 def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
@@ -61,8 +60,12 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
     A path begins with the environment's name, or with its place (``environments[2]``) where
     the name is wrong or taken.
     """
+    if not isinstance(environments, tuple | list):
+        message = f"{shown(environments)} is {type(environments).__name__}, not a tuple of them"
+        hint = "write ENVIRONMENTS = (EnvironmentConfig(...),): its last comma makes it a tuple"
+        return [Problem("environments", message, hint)]
     if not environments:
-        return [Problem("environments", "there are none", f"add an entry in {_CONFIG_FILE}")]
+        return [Problem("environments", "there are none", f"add an entry in {CONFIG_FILE}")]
     entries: list[_Entry] = []
     problems: list[Problem] = []
     for index, environment in enumerate(environments):
@@ -71,64 +74,6 @@ def validate(environments: Sequence[EnvironmentConfig]) -> list[Problem]:
         problems += entry.problems()
     problems += _across(entries)
     return problems
-
-
-def warnings(environment: EnvironmentConfig, today: date) -> list[str]:
-    """What is allowed in a valid ``environment``, and should not stay as it is."""
-    found = support_warnings(environment, today)
-    if environment.production:
-        label = environment.name
-        if environment.load_balancer.certificate_arn is None:
-            problem = Problem(
-                f"{label}.load_balancer.certificate_arn",
-                "production serves plain HTTP",
-                "name an ACM certificate, and drop allow_plain_http",
-            )
-            found.append(str(problem))
-        if not (environment.alarms and environment.alarms.emails):
-            problem = Problem(
-                f"{label}.alarms.emails", "production's alarms reach nobody", "name an address"
-            )
-            found.append(str(problem))
-    if environment.state.lock is not StateLock.LOCKFILE:
-        problem = Problem(
-            f"{environment.name}.state.lock",
-            "newer Terraform calls the lock table deprecated in the middle of its JSON, which the "
-            "cdktf CLI then cannot read",
-            "StateLock.LOCKFILE, or stay with Terraform 1.11; docs/adr/0006-state-locking.md",
-        )
-        found.append(str(problem))
-    return found
-
-
-def support_warnings(environment: EnvironmentConfig, today: date) -> list[str]:
-    """Warns from six months before RDS standard support of the major version ends, and after.
-
-    ``environment`` is a valid one.
-    """
-    major = environment.database.engine_version
-    end = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT[major]
-    if today < _months_before(end, SUPPORT_WARNING_MONTHS):
-        return []
-    verb = "leaves" if today <= end else "left"
-    newest = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
-    after = (
-        "extended support is charged for from then on"
-        if environment.database.extended_support
-        else "without extended support RDS creates no instance of it from then on"
-    )
-    problem = Problem(
-        f"{environment.name}.database.engine_version",
-        f"PostgreSQL {major} {verb} RDS standard support on {end}: {after}",
-        f'set engine_version="{newest}" for {environment.name} in {_CONFIG_FILE}',
-    )
-    return [str(problem)]
-
-
-def _months_before(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last))
 
 
 # --- running the rules -----------------------------------------------------------------------
@@ -207,9 +152,22 @@ def environment_name_findings(name: str) -> Iterator[Finding]:
         yield Finding("ENVIRONMENT=all means every environment", "choose another")
 
 
-def _prod_is_production(production: bool, name: str) -> Iterator[Finding]:
-    if name == PRODUCTION_NAME and not production:
-        yield Finding(f"{name} is not held to the rules of production", "write production=True")
+def region_findings(region: str) -> Iterator[Finding]:
+    """What is wrong with a region; nothing when AWS has it."""
+    if region not in aws_limits.PARTITION_BY_REGION:
+        nearest = did_you_mean(region, aws_limits.PARTITION_BY_REGION)
+        yield Finding(f"{shown(region)} is not a region of AWS", f"{nearest}{_REGION}")
+
+
+_REGION = "write one like us-east-1"
+
+
+def _named_like_production(production: bool, name: str) -> Iterator[Finding]:
+    if re.fullmatch(PRODUCTION_NAME_PATTERN, name) and not production:
+        yield Finding(
+            f"{name} is called production and not held to its rules",
+            "write production=True, or choose another name",
+        )
 
 
 _ROLE = "one like arn:aws:iam::123456789012:role/deploy"
@@ -232,8 +190,8 @@ def _foreign(
     arn: re.Match[str], what: str, region: str, account_id: str | None
 ) -> Iterator[Finding]:
     """An ARN of another partition or account than the environment's."""
-    partition = aws_limits.partition_of(region)
-    if arn["partition"] != partition:
+    partition = aws_limits.PARTITION_BY_REGION.get(region)
+    if partition and arn["partition"] != partition:
         yield Finding(
             f"the {what} is in partition {arn['partition']}, {shown(region)} in {partition}",
             f"use a {what} in {partition}",
@@ -265,8 +223,12 @@ _ENVIRONMENT_RULES = (
         environment_name_findings,
         f"{_NAME}; not all, {', '.join(aws_limits.RESERVED_FIRST_WORDS)}",
     ),
-    Rule(("production", "name"), _prod_is_production, f"True for {PRODUCTION_NAME}"),
-    matches("region", aws_limits.REGION_PATTERN, "a region", "one like us-east-1"),
+    Rule(
+        ("production", "name"),
+        _named_like_production,
+        "True where the name begins with prod or prd, or is live",
+    ),
+    Rule(("region",), region_findings, "one that AWS has, such as us-east-1"),
     matches(
         "owner",
         aws_limits.TAG_VALUE_PATTERN,
@@ -295,7 +257,7 @@ def _network(cidr: str) -> IPv4Network | None:
     return None if any(_cidr(cidr)) else IPv4Network(cidr)
 
 
-_RANGE = "one like 10.0.0.0/16"
+RANGE_EXAMPLE = "one like 10.0.0.0/16"
 _PREFIXES = f"a prefix of /{aws_limits.VPC_PREFIX_MIN} to /{_SMALLEST_VPC_PREFIX}"
 
 
@@ -303,7 +265,7 @@ def _cidr(cidr: str) -> Iterator[Finding]:
     try:
         interface = IPv4Interface(cidr)
     except ValueError:
-        yield Finding(f"{shown(cidr)} is not an IPv4 range", f"write {_RANGE}")
+        yield Finding(f"{shown(cidr)} is not an IPv4 range", f"write {RANGE_EXAMPLE}")
         return
     canonical = str(interface.network)
     if interface.ip != interface.network.network_address:
@@ -316,6 +278,12 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
     vpc = _network(cidr)
     if vpc is None:
         return
+    for refused in aws_limits.VPC_REFUSED_RANGES:
+        if vpc.overlaps(IPv4Network(refused)):
+            yield Finding(
+                f"{cidr} lies in {refused}, where no VPC can be", f"write {RANGE_EXAMPLE}"
+            )
+            return
     largest, smallest = aws_limits.VPC_PREFIX_MIN, aws_limits.VPC_PREFIX_MAX
     hint = f"use {_PREFIXES}"
     if not largest <= vpc.prefixlen <= smallest:
@@ -327,9 +295,12 @@ def _vpc_size(cidr: str) -> Iterator[Finding]:
         )
 
 
+_ZONES = f"{aws_limits.ALB_ZONES_MIN} or {ZONES_MAX}"
+
+
 def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
-    if len(zones) != ZONES:
-        yield Finding(f"{len(zones)} zones, not {ZONES}", f"name {ZONES}, such as a, b and c")
+    if not aws_limits.ALB_ZONES_MIN <= len(zones) <= ZONES_MAX:
+        yield Finding(f"{len(zones)} zones, not {_ZONES}", f"name {_ZONES}, such as a, b and c")
     for index, letter in enumerate(zones):
         if not re.fullmatch(aws_limits.ZONE_LETTER_PATTERN, letter):
             yield Finding(
@@ -339,9 +310,9 @@ def _zones(zones: tuple[str, ...]) -> Iterator[Finding]:
 
 
 _NETWORK_RULES = (
-    Rule(("network.cidr",), _cidr, f"{_RANGE}, no other environment's"),
+    Rule(("network.cidr",), _cidr, f"{RANGE_EXAMPLE}, no other environment's"),
     Rule(("network.cidr",), _vpc_size, _PREFIXES),
-    Rule(("network.zones",), _zones, f"{ZONES} letters, none twice"),
+    Rule(("network.zones",), _zones, f"{_ZONES} letters, none twice"),
     log_retention("network.flow_log_retention_days"),
 )
 
@@ -350,17 +321,31 @@ _NETWORK_RULES = (
 
 
 _MAJORS = ", ".join(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT)
+NEWEST_MAJOR = max(aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT, key=int)
+_VERSIONS = f"{_MAJORS}, or one of their minor versions, such as {NEWEST_MAJOR}.1"
+
+
+def _major_version(version: str) -> str | None:
+    """None where ``_engine_version`` has something to say."""
+    match = re.fullmatch(aws_limits.POSTGRES_VERSION_PATTERN, version)
+    known = match and match["major"] in aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
+    return match["major"] if match and known else None
 
 
 def _engine_version(version: str) -> Iterator[Finding]:
-    majors = aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
-    if version in majors:
-        return
-    major = version.partition(".")[0]
-    hint = f"choose {_MAJORS}"
-    if major in majors:
-        hint = f"write {major}: AWS chooses and patches the minor version"
-    yield Finding(f"{shown(version)} is not a major version of PostgreSQL that TAP knows", hint)
+    if not _major_version(version):
+        yield Finding(
+            f"{shown(version)} is not a version of PostgreSQL that TAP knows", f"choose {_VERSIONS}"
+        )
+
+
+def _still_sold(version: str, extended_support: bool) -> Iterator[Finding]:
+    major = _major_version(version)
+    if major in aws_limits.POSTGRES_EXTENDED_SUPPORT_ONLY and not extended_support:
+        yield Finding(
+            f"RDS makes no instance of PostgreSQL {major} without extended support",
+            "choose a newer one, or write extended_support=True, which costs",
+        )
 
 
 def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
@@ -381,7 +366,7 @@ def _max_storage(maximum: int, allocated: int) -> Iterator[Finding]:
         )
 
 
-_USERNAME = "1-16 letters, digits and _, a letter first"
+_USERNAME = "1-63 letters, digits and _, a letter first"
 _DATABASE_NAME = "1-63 letters, digits and _, a letter first"
 _UNRESERVED = "no word that PostgreSQL or RDS keeps for itself"
 
@@ -423,7 +408,12 @@ def _production_backups(days: int) -> Iterator[Finding]:
 # Performance Insights has no rule: with PostgreSQL every class takes it.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
 _DATABASE_RULES = (
-    Rule(("database.engine_version",), _engine_version, _MAJORS),
+    Rule(("database.engine_version",), _engine_version, _VERSIONS),
+    Rule(
+        ("database.engine_version", "database.extended_support"),
+        _still_sold,
+        f"{', '.join(sorted(aws_limits.POSTGRES_EXTENDED_SUPPORT_ONLY))} with extended_support",
+    ),
     matches(
         "database.instance_class",
         aws_limits.RDS_INSTANCE_CLASS_PATTERN,
@@ -533,41 +523,45 @@ def _desired_within(desired: int, minimum: int, maximum: int) -> Iterator[Findin
         )
 
 
-_REFERENCE = "registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>"
-_FIXED_IMAGE = "a digest or a tag but latest"
-_IMAGE_HOST = r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?::[0-9]{1,5})?"
-_IMAGE_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?P<name>(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?)"
-    r"(?P<digest>@sha256:[A-Fa-f0-9]{64})?"
-)
-
-
-def image_findings(image: str) -> Iterator[Finding]:
-    """What is wrong with the form of an image reference; nothing when it is fine."""
-    match = _IMAGE.fullmatch(image)
-    if not match or len(match["name"]) > aws_limits.IMAGE_REFERENCE_MAX:
-        yield Finding(
-            f"{shown(image)} is not an image reference",
-            f"write {_REFERENCE}",
-        )
-
-
-def _production_image(image: str) -> Iterator[Finding]:
-    match = _IMAGE.fullmatch(image)
-    if match and not match["digest"] and match["tag"] in (None, "latest"):
-        yield Finding(f"{shown(image)} can be another image tomorrow", f"name {_FIXED_IMAGE}")
-
-
 def _command(command: tuple[str, ...] | None) -> Iterator[Finding]:
     if command == ():
         yield Finding("the command is empty", "write None to keep the image's own")
 
+    for index, word in enumerate(command or ()):
+        if "\x00" in word:
+            yield Finding(_NUL, "drop it", f"[{index}]")
+
+
+_NUL = "has a NUL, with which no program can be started"
+
+
+def _number(word: str) -> int | None:
+    """The number that a word is, whatever zeros it begins with."""
+    if not (word.isascii() and word.isdecimal()):
+        return None
+    return int(word.lstrip("0")[: len(str(aws_limits.USER_ID_MAX)) + 1] or "0")
+
+
+def _user_ids(user: str) -> Iterator[Finding]:
+    for word in user.split(":"):
+        if (_number(word) or 0) > aws_limits.USER_ID_MAX:
+            yield Finding(
+                f"{shown(word)} is above the highest id, {aws_limits.USER_ID_MAX}",
+                "write a uid, such as 65534",
+            )
+
+
+def has_root(user: str) -> bool:
+    """Whether a user, or its group, is root, however it is written."""
+    return any(word == "root" or _number(word) == 0 for word in user.split(":"))
+
 
 def _production_user(user: str) -> Iterator[Finding]:
-    if user.partition(":")[0] in ("0", "root"):
-        yield Finding("production runs no container as root", "write a uid, such as 65534")
+    if has_root(user):
+        yield Finding(
+            f"{shown(user)} is root: production runs no container as root or in its group",
+            "write a uid, such as 65534",
+        )
 
 
 _SECRET_WORDS = ("APIKEY", "CREDENTIAL", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
@@ -579,6 +573,9 @@ _HARMLESS_WORDS = frozenset(
 _SECRET_VALUE = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@|\bAKIA[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+
+
+TASK_DEFINITION_REST_BYTES = 4096  # bytes: what a task definition has beside variables and command
 
 
 # What the task is told of its database. ECS refuses a name that is a variable and a secret too.
@@ -612,6 +609,8 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
             )
         elif name in TASK_VARIABLES:
             yield Finding("TAP sets this one itself, from the database", "drop it", at)
+        elif "\x00" in value:
+            yield Finding(_NUL, "drop it", at)
         elif holds_a_secret(name, value):
             # The value is not shown: it may be the secret.
             yield Finding(
@@ -619,6 +618,20 @@ def _environment_variables(environment: Mapping[str, str]) -> Iterator[Finding]:
                 "keep it in Secrets Manager and hand the task its ARN",
                 at,
             )
+
+
+def _task_definition_size(
+    environment: Mapping[str, str], command: tuple[str, ...] | None
+) -> Iterator[Finding]:
+    pairs = [{"name": name, "value": value} for name, value in environment.items()]
+    text = json.dumps([pairs, command], ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode(errors="surrogatepass"))
+    most = aws_limits.TASK_DEFINITION_MAX_BYTES - TASK_DEFINITION_REST_BYTES
+    if size > most:
+        yield Finding(
+            f"with the command, {size} bytes of the task definition, of {most} that there are",
+            "keep the long ones in S3 or SSM, and name them here",
+        )
 
 
 _CODES = (
@@ -693,8 +706,7 @@ _SERVICE_RULES = (
         "PRIVATE with network.nat only",
     ),
     Rule(("service.subnets",), _production_tasks_private, "PRIVATE", production_only=True),
-    Rule(("service.image",), image_findings, _REFERENCE),
-    Rule(("service.image",), _production_image, _FIXED_IMAGE, production_only=True),
+    *IMAGE_RULES,
     Rule(("service.command",), _command, "None, or one word or more"),
     port("service.container_port", aws_limits.PORT_MIN, aws_limits.PORT_MAX),
     matches(
@@ -703,12 +715,18 @@ _SERVICE_RULES = (
         "a user",
         "user, uid, user:group or uid:gid",
     ),
-    Rule(("service.user",), _production_user, "not root", production_only=True),
+    Rule(("service.user",), _user_ids, f"ids up to {aws_limits.USER_ID_MAX}"),
+    Rule(("service.user",), _production_user, "neither user nor group root", production_only=True),
     Rule(
         ("service.environment",),
         _environment_variables,
         "names of letters, digits and _, no digit first; no secret, and none of"
         f" {', '.join(sorted(TASK_VARIABLES))}",
+    ),
+    Rule(
+        ("service.environment", "service.command"),
+        _task_definition_size,
+        f"{aws_limits.TASK_DEFINITION_MAX_BYTES // 1024} KiB with the rest of the task definition",
     ),
     matches(
         "service.health_check.path",
@@ -813,6 +831,30 @@ def _allowed_cidrs(cidrs: tuple[str, ...]) -> Iterator[Finding]:
     yield from repeated(cidrs)
 
 
+def _rules_within_group(cidrs: tuple[str, ...], certificate_arn: str | None) -> Iterator[Finding]:
+    most = aws_limits.SECURITY_GROUP_RULES_MAX // (2 if certificate_arn else 1)
+    if len(cidrs) > most:
+        yield Finding(
+            f"{len(cidrs)} ranges, of {most} that a security group takes"
+            + (" with two ports for each" if certificate_arn else ""),
+            "name fewer, larger ranges",
+        )
+
+
+def old_tls(policy: str) -> Finding:
+    """What is wrong with a policy that takes clients of yesterday."""
+    return Finding(
+        f"{shown(policy)} takes TLS older than 1.2",
+        "write ELBSecurityPolicy-TLS13-1-2-2021-06",
+    )
+
+
+def _production_tls(policy: str) -> Iterator[Finding]:
+    known = re.fullmatch(aws_limits.TLS_POLICY_PATTERN, policy)
+    if known and not re.fullmatch(aws_limits.TLS_1_2_POLICY_PATTERN, policy):
+        yield old_tls(policy)
+
+
 _LOAD_BALANCER_RULES = (
     Rule(
         ("load_balancer.certificate_arn", "region", "account_id"),
@@ -831,7 +873,18 @@ _LOAD_BALANCER_RULES = (
         "one, unless allow_plain_http",
         production_only=True,
     ),
-    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {_RANGE}; one at least"),
+    Rule(
+        ("load_balancer.tls_policy",),
+        _production_tls,
+        "one for TLS 1.2 and newer",
+        production_only=True,
+    ),
+    Rule(("load_balancer.allowed_cidrs",), _allowed_cidrs, f"each {RANGE_EXAMPLE}; one at least"),
+    Rule(
+        ("load_balancer.allowed_cidrs", "load_balancer.certificate_arn"),
+        _rules_within_group,
+        f"{aws_limits.SECURITY_GROUP_RULES_MAX} at most, half of it with certificate_arn",
+    ),
     between(
         "load_balancer.waf.requests_per_address",
         aws_limits.WAF_RATE_LIMIT_MIN,

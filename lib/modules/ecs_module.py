@@ -7,7 +7,6 @@ Rules: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate.h
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +36,7 @@ from constructs import Construct
 
 from lib.config import aws_limits
 from lib.config.environment_config import AutoscalingConfig, ServiceConfig, SubnetTier
+from lib.config.images import ecr_image
 from lib.modules.iam import allow, policy_document, service_role
 from lib.modules.log_group import LOG_STREAMS, log_group
 from lib.modules.naming import NamingModule
@@ -56,9 +56,6 @@ CONTAINER = "app"
 # Blocking, it would stop in the middle of a request, and fail its health check.
 # https://aws.amazon.com/blogs/containers/preventing-log-loss-with-non-blocking-mode-in-the-awslogs-container-log-driver/
 LOG_DELIVERY = {"mode": "non-blocking", "max-buffer-size": "25m"}
-ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
-)
 
 
 class EcsModule(Construct):
@@ -228,19 +225,22 @@ class EcsModule(Construct):
 
     def _image_pull(self) -> list[Mapping[str, Any]]:
         """What pulling the image takes: nothing, unless it lies in a private ECR repository."""
-        image = ECR_IMAGE.match(self._config.image)
+        image = ecr_image(self._config.image)
         if not image:
             return []
-        repository = (
-            f"arn:{self._account.partition}:ecr:{image['region']}:{image['account']}"
-            f":repository/{image['name']}"
-        )
+        actions = [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        ]
+        if self._config.pull_through_cache:
+            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+            actions += ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"]
         return [
             allow(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-                on=repository,
+                *actions,
+                on=f"arn:{self._account.partition}:ecr:{image.region}:{image.account}"
+                f":repository/{image.repository}",
             ),
             # This action knows no resource:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html

@@ -15,7 +15,7 @@ from lib.config import aws_limits
 from lib.config.environment_config import PROJECT
 from lib.config.settings import suffix_problems
 from lib.config.type_check import shown
-from lib.config.validation import environment_name_findings
+from lib.config.validation import environment_name_findings, region_findings
 from lib.errors import NamingError
 
 _HASH_LENGTH = 10  # hexadecimal digits: 40 bits
@@ -41,7 +41,8 @@ class NamingModule:
             raise NamingError(finding.message, hint=finding.hint)
         for problem in suffix_problems(self.environment_suffix):
             raise NamingError(f"{problem.path}: {problem.message}", hint=problem.hint)
-        _require(aws_limits.REGION_PATTERN, self.region, "a region", "us-east-1")
+        for finding in region_findings(self.region):
+            raise NamingError(finding.message, hint=finding.hint)
         if self.account_id is not None:
             _require(aws_limits.ACCOUNT_ID_PATTERN, self.account_id, "an account id", "12 digits")
 

@@ -109,7 +109,8 @@ class RdsModule(Construct):
             # The major version is a line of config: changing it is asking for it.
             allow_major_version_upgrade=True,
             apply_immediately=config.apply_immediately or None,
-            auto_minor_version_upgrade=True,
+            # After one that RDS installs, a named older one would be a downgrade, which it refuses.
+            auto_minor_version_upgrade=config.minor_upgrades,
             instance_class=config.instance_class,
             multi_az=config.multi_az,
             storage_type="gp3",
@@ -196,6 +197,13 @@ class RdsModule(Construct):
         )
         waive(
             database,
+            "CKV_AWS_226",
+            reason="the config names a minor version, which RDS must not leave behind",
+            cost="nothing",
+            when=not config.minor_upgrades,
+        )
+        waive(
+            database,
             "AwsSolutions-RDS11",
             reason="a port is no secret; the service's security group alone gets in",
             cost="nothing",
@@ -225,7 +233,6 @@ class RdsModule(Construct):
 
     def _parameters(self, config: DatabaseConfig) -> str:
         """The parameter group, one for each major version: an upgrade needs the new one first."""
-        engine_version = config.engine_version
         parameters = [
             DbParameterGroupParameter(name=name, value=value) for name, value in PARAMETERS.items()
         ]
@@ -245,9 +252,9 @@ class RdsModule(Construct):
             self,
             "parameters",
             name=self._naming.generate_simple_name(
-                f"pg{engine_version}", limit=aws_limits.DB_PARAMETER_GROUP_NAME_MAX
+                f"pg{config.engine_major}", limit=aws_limits.DB_PARAMETER_GROUP_NAME_MAX
             ),
-            family=f"postgres{engine_version}",
+            family=f"postgres{config.engine_major}",
             description="TLS only, slow statements logged",
             parameter=parameters,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),

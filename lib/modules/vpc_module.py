@@ -1,4 +1,4 @@
-"""The VPC: three public and three private subnets over three zones, and the ways out of them.
+"""The VPC: a public and a private subnet in each of its two or three zones, and the ways out.
 
 Needs a region that has the zones which config names: the plan says so where one is missing. Each
 private subnet has a route table of its own, whichever the NAT mode: changing the mode changes
@@ -35,7 +35,7 @@ from cdktf_cdktf_provider_aws.vpc import Vpc
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
 from constructs import Construct
 
-from lib.config.environment_config import ZONES, NetworkConfig
+from lib.config.environment_config import NetworkConfig
 from lib.modules.iam import allow, policy_document, service_role
 from lib.modules.log_group import LOG_STREAMS, log_group
 from lib.modules.naming import NamingModule
@@ -167,7 +167,7 @@ class VpcModule(Construct):
             lifecycle=TerraformResourceLifecycle(
                 postcondition=[
                     Postcondition(
-                        condition=Op.eq(Fn.length_of(TerraformSelf.get_any("names")), ZONES),
+                        condition=Op.eq(Fn.length_of(TerraformSelf.get_any("names")), len(names)),
                         error_message=f"The region lacks one of {', '.join(names)}: name the "
                         "letters of zones that it has in network.zones.",
                     )

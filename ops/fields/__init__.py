@@ -13,7 +13,7 @@ from lib.config.validation import validate
 from lib.errors import ConfigError, TapError
 from ops.cdktf_cli import ROOT
 from ops.fields import cost
-from ops.fields.changes import base_of, step_of
+from ops.fields.changes import base_of, somewhere, step_of
 from ops.fields.declared import Declared, fields
 from ops.fields.page import one, page
 
@@ -56,7 +56,11 @@ def measured(asked: Sequence[Declared]) -> dict[str, cost.Effect]:
     """What the change of each field costs a month, by its path."""
     effects: dict[str, cost.Effect] = {}
     for base in ENVIRONMENTS:
-        steps = [step_of(base, field.path) for field in asked if base_of(field.path) is base]
+        steps = [
+            step_of(base, field.path)
+            for field in asked
+            if somewhere(field.path) and base_of(field.path) is base
+        ]
         effects |= cost.effects(base, steps)
     return effects
 

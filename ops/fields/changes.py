@@ -1,6 +1,7 @@
 """One change for each field of the config: what it does and costs is asked of that one.
 
-Made to staging where it has the field, else to the first environment that does.
+Made to the last environment that isn't production where it has the field, else to the first one
+that does.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +20,14 @@ from lib.config.environment_config import (
     SubnetTier,
     WafConfig,
 )
+from lib.config.images import ECR_DOMAINS
+from lib.config.validation import validate
+from lib.errors import ConfigError
 from ops.parity.walk import with_fields
 
-BASE = {entry.name: entry for entry in ENVIRONMENTS}["staging"]
+if _problems := validate(ENVIRONMENTS):
+    raise ConfigError(_problems)
+BASE = next((entry for entry in reversed(ENVIRONMENTS) if not entry.production), ENVIRONMENTS[0])
 
 CHANGES: dict[str, Any] = {
     "name": "stage",
@@ -62,6 +68,7 @@ CHANGES: dict[str, Any] = {
     "service.desired_count": 4,
     "service.subnets": SubnetTier.PUBLIC,
     "service.image": "public.ecr.aws/docker/library/python:3.14-slim",
+    "service.pull_through_cache": True,
     "service.command": ("python", "-m", "http.server", "8080"),
     "service.container_port": 9090,
     "service.user": "1000",
@@ -106,7 +113,7 @@ CHANGES: dict[str, Any] = {
     "alarms.database_free_storage_gib": 6,
     "alarms.database_connections": 90,
 }
-# Of parts that staging is without.
+# Of parts that the shipped environment is without.
 ELSEWHERE: dict[str, Any] = {
     "service.autoscaling.min_count": 2,
     "service.autoscaling.max_count": 12,
@@ -150,8 +157,13 @@ def has(config: EnvironmentConfig, path: str) -> bool:
     return True
 
 
+def somewhere(path: str) -> bool:
+    """Whether an environment has the field: none may have the part that it is of."""
+    return any(has(config, path) for config in ENVIRONMENTS)
+
+
 def base_of(path: str) -> EnvironmentConfig:
-    """The environment that a field is changed in."""
+    """The environment that a field is changed in, which one of them has."""
     return next(config for config in (BASE, *ENVIRONMENTS) if has(config, path))
 
 
@@ -212,10 +224,17 @@ def _tried_domain(config: EnvironmentConfig, _value: Any) -> str:
     return config.load_balancer.domain_name or CHANGES["load_balancer.domain_name"]
 
 
+def _cached(config: EnvironmentConfig) -> str:
+    """An image in a private registry of ECR: the only ones that can be such a cache's."""
+    domain = ECR_DOMAINS[aws_limits.partition_of(config.region)][0]
+    return f"123456789012.dkr.ecr.{config.region}.{domain}/hub/library/python:3.13-slim"
+
+
 # What a value is only valid with, or does nothing without.
 _ALONGSIDE: Mapping[str, Mapping[str, Callable[[EnvironmentConfig, Any], Any]]] = {
     "service.cpu_units": {"service.memory_mib": _memory_for},
     "load_balancer.certificate_arn": {"load_balancer.domain_name": _tried_domain},
+    "service.pull_through_cache": {"service.image": lambda config, _: _cached(config)},
     "load_balancer.tls_policy": {
         "load_balancer.certificate_arn": lambda *_: CHANGES["load_balancer.certificate_arn"],
         "load_balancer.domain_name": _tried_domain,

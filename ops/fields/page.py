@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lib.config.environment_config import EnvironmentConfig
-from ops.fields.changes import BASE, Step, base_of
+from ops.fields.changes import BASE, Step, base_of, somewhere
 from ops.fields.cost import Effect
 from ops.fields.declared import REQUIRED, Declared, described, literal
 from ops.fields.takes import takes
@@ -90,6 +90,9 @@ def _changes(
     yield _row(["change", "to", "a month", "Terraform"])
     yield _row(["---"] * 4)
     for field in part:
+        if not somewhere(field.path):
+            yield _row([f"`{field.name}`, in no environment", "", "", done.get(field.path, "")])
+            continue
         base, effect = base_of(field.path), costs[field.path]
         where = "" if base is BASE else f", in {base.name}"
         yield _row(
@@ -111,17 +114,20 @@ def one(
         for config in environments
         if (value := field.of(config)) is not REQUIRED
     ]
-    effect = costs[field.path]
     default = "none: decide" if field.default is REQUIRED else literal(field.default)
     said = {
         "type": _type(field).replace("`", ""),
         "takes": "; ".join(takes(field)),
         "default": default,
         "is": ", ".join(values),
-        "change": f"to {_to(effect.step)} in {base_of(field.path).name}".replace("`", ""),
-        "a month": str(effect),
+        "change": "of a part that no environment has",
+        "a month": "",
         "terraform": recorded().get(field.path, "").replace("`", "").replace("**", ""),
     }
+    if somewhere(field.path):
+        effect = costs[field.path]
+        said["change"] = f"to {_to(effect.step)} in {base_of(field.path).name}".replace("`", "")
+        said["a month"] = str(effect)
     lines = [f"  {name:<10} {text}" for name, text in said.items() if text]
     return "\n".join([field.path, *lines])
 

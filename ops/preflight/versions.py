@@ -8,7 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lib.config import aws_limits
-from lib.config.environment_config import ZONES, CpuArchitecture
+from lib.config.environment_config import CpuArchitecture
+from lib.config.images import EcrImage, ecr_image
 from ops.aws import code_of
 from ops.checkup import (
     Check,
@@ -30,9 +31,8 @@ SUPPORT_WARNING = timedelta(days=180)
 CERTIFICATE_WARNING = timedelta(days=30)  # ACM renews its own from 60 days before
 STANDARD = "open-source-rds-standard-support"
 ARCHITECTURES = {CpuArchitecture.X86_64: "amd64", CpuArchitecture.ARM64: "arm64"}
-ECR_HOST = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\."
-)
+EVERY_REPOSITORY = "ROOT"  # the prefix of a pull-through cache's rule that has no prefix
+UPGRADE_PAGE = "docs/postgresql-upgrade.md"
 TWO = 2
 
 # Zones by their ids, in regions where Fargate is not in all.
@@ -54,23 +54,122 @@ def _zones_of(subject: Subject) -> set[str]:
 
 
 def _engine(subject: Subject) -> Iterator[Finding]:
-    major = subject.config.database.engine_version
-    listed = subject.ask(
-        "rds",
-        "describe_db_engine_versions",
-        "DBEngineVersions",
-        Engine=ENGINE,
-        DBParameterGroupFamily=f"{ENGINE}{major}",
-    )
+    config = subject.config.database
+    major = config.engine_major
+    listed = _versions(subject, DBParameterGroupFamily=f"{ENGINE}{major}")
     versions = [each["EngineVersion"] for each in listed if each.get("Status") != "deprecated"]
-    if versions:
-        yield passed(f"PostgreSQL {major}: {len(versions)} versions, up to {_newest(versions)}")
-    else:
+    if not versions:
         yield failed(
             f"RDS has no PostgreSQL {major} in {subject.config.region}",
             "a major version on sale",
             f"another engine_version for {subject.config.name}",
         )
+    elif not config.minor_upgrades and config.engine_version not in versions:
+        told = warning if config.engine_version == _running(subject)[0] else failed
+        yield told(
+            f"RDS makes no instance of PostgreSQL {config.engine_version} any more",
+            "a minor version on sale",
+            f'engine_version="{_newest(versions)}" for {subject.config.name}',
+        )
+    else:
+        yield passed(f"PostgreSQL {major}: {len(versions)} versions, up to {_newest(versions)}")
+
+
+def _upgrade(subject: Subject) -> Iterator[Finding]:
+    """Whether RDS goes from the version that runs to the one that a deploy would ask for.
+
+    For a bare major version it takes that one's default minor version, whether or not there is a
+    way to it. https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html
+    """
+    config, name = subject.config.database, subject.config.name
+    running, follows_minor = _running(subject)
+    if running is None:
+        yield passed("no instance yet, and so no upgrade")
+        return
+    # Where the config has named a minor version until now, the bare major one asks for its default.
+    if config.engine_version == _major(running) and follows_minor:
+        yield passed(f"PostgreSQL {running} runs, as the config asks")
+        return
+    target = _target(subject)
+    if target is None:
+        yield failed(
+            f"RDS names no default version of PostgreSQL {config.engine_major}",
+            "a version to upgrade to",
+            f"name a minor version in engine_version for {name}; {UPGRADE_PAGE}",
+        )
+    elif _numbers(target) < _numbers(running):
+        kept = _major(running) if follows_minor and _major(running) != _major(target) else running
+        yield failed(
+            f"PostgreSQL {running} runs, and {target} is older: RDS goes back to none",
+            "the version that runs, or a newer one",
+            f'engine_version="{kept}" for {name}; {UPGRADE_PAGE}',
+        )
+    elif target == running:
+        yield passed(f"PostgreSQL {running} runs, as the config asks")
+    else:
+        yield from _way(subject, running, target)
+
+
+def _way(subject: Subject, running: str, target: str) -> Iterator[Finding]:
+    """From the version that runs to a newer one."""
+    config, name = subject.config.database, subject.config.name
+    told = _versions(subject, EngineVersion=running, IncludeAll=True)
+    targets = [to["EngineVersion"] for each in told for to in each.get("ValidUpgradeTarget", ())]
+    to_major = [each for each in targets if _major(each) == _major(target)]
+    to_minor = [each for each in targets if _major(each) == _major(running)]
+    if target not in targets:
+        if to_major:
+            fix = f'engine_version="{_newest(to_major)}" for {name}'
+        elif to_minor:
+            fix = f'first engine_version="{_newest(to_minor)}" for {name}, and {target} after it'
+        else:
+            fix = "another engine_version"
+        yield failed(
+            f"RDS has no way from PostgreSQL {running} to {target}",
+            f"one of {', '.join(sorted(targets, key=_numbers)) or 'none'}",
+            f"{fix}; {UPGRADE_PAGE}",
+        )
+    elif _major(target) != _major(running) and not config.apply_immediately:
+        yield failed(
+            f"PostgreSQL {running} to {target} would wait for the maintenance window, and the "
+            "deploy fails meanwhile",
+            "apply_immediately=True, for an upgrade to another major version",
+            f"write it for {name}, and drop it afterwards; {UPGRADE_PAGE}",
+        )
+    else:
+        yield passed(f"PostgreSQL {running} can be upgraded to {target}")
+
+
+def _running(subject: Subject) -> tuple[str | None, bool]:
+    """The version that is deployed, and whether RDS installs minor ones by itself."""
+    identifier = _database(subject).get("identifier")
+    try:
+        answer = subject.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)
+    except ClientError as error:
+        if code_of(error) not in {"DBInstanceNotFound", "DBInstanceNotFoundFault"}:
+            raise
+        return None, True
+    (instance,) = answer["DBInstances"]
+    return instance["EngineVersion"], instance["AutoMinorVersionUpgrade"]
+
+
+def _target(subject: Subject) -> str | None:
+    """The version that RDS would upgrade to."""
+    config = subject.config.database
+    if not config.minor_upgrades:
+        return config.engine_version
+    default = _versions(subject, EngineVersion=config.engine_major, DefaultOnly=True)
+    return default[0]["EngineVersion"] if default else None
+
+
+def _versions(subject: Subject, **which: Any) -> list[Any]:
+    return subject.ask(
+        "rds", "describe_db_engine_versions", "DBEngineVersions", Engine=ENGINE, **which
+    )
+
+
+def _major(version: str) -> str:
+    return version.partition(".")[0]
 
 
 def _newest(versions: list[str]) -> str:
@@ -82,7 +181,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _support(subject: Subject) -> Iterator[Finding]:
-    major = subject.config.database.engine_version
+    major = subject.config.database.engine_major
     try:
         ends = [
             lifecycle["LifecycleSupportEndDate"].date()
@@ -107,12 +206,17 @@ def _support(subject: Subject) -> Iterator[Finding]:
 
 
 def _supported(subject: Subject, end: date) -> Finding:
-    major, today = subject.config.database.engine_version, datetime.now(UTC).date()
+    major, today = subject.config.database.engine_major, datetime.now(UTC).date()
     needed, fix = "standard support", "a newer engine_version, which upgrades the database"
     if today + SUPPORT_WARNING < end:
         return passed(f"standard support of PostgreSQL {major} ends on {end}")
     if today <= end:
-        return warning(f"standard support of PostgreSQL {major} ends on {end}", needed, fix)
+        return warning(
+            f"standard support of PostgreSQL {major} ends on {end}: then AWS upgrades the instance "
+            "by itself, and each deploy that asks for the old version fails",
+            needed,
+            f"{fix}; {UPGRADE_PAGE}",
+        )
     if subject.config.database.extended_support:
         return warning(
             f"PostgreSQL {major} has had extended support, which costs, since {end}", needed, fix
@@ -139,11 +243,11 @@ def _instance_class(subject: Subject) -> Iterator[Finding]:
     fits = [
         each
         for each in listed
-        if each["EngineVersion"].split(".")[0] == config.engine_version
+        if config.engine_version in (each["EngineVersion"], _major(each["EngineVersion"]))
         and each.get("StorageType") == storage
     ]
     if not fits:
-        majors = sorted({each["EngineVersion"].split(".")[0] for each in listed}, key=int)
+        majors = sorted({_major(each["EngineVersion"]) for each in listed}, key=int)
         offered = f"with PostgreSQL {', '.join(majors)} alone" if majors else "not at all"
         yield failed(f"{wanted} with {storage} storage is sold {offered}", needed, fix)
         return
@@ -207,11 +311,11 @@ def _zones(subject: Subject) -> Iterator[Finding]:
     letters = ", ".join(sorted(name.removeprefix(subject.config.region) for name in usable))
     for name in sorted(wanted - usable):
         found = f"Fargate is not in {name} ({ids[name]})" if name in ids else f"no zone {name}"
-        enough = len(usable) >= ZONES
+        enough = len(usable) >= aws_limits.ALB_ZONES_MIN
         yield failed(
             f"{found} for this account",
-            f"{ZONES} zones to use; there are: {letters}",
-            "name others in network.zones" if enough else "another region",
+            f"{len(wanted)} zones to use; there are: {letters}",
+            "name others in network.zones: two are enough" if enough else "another region",
         )
 
 
@@ -265,10 +369,10 @@ def _image(subject: Subject) -> Iterator[Finding]:
     reference = subject.config.service.image
     image = registry.Image.parse(reference)
     wanted = f"linux/{ARCHITECTURES[subject.config.service.cpu_architecture]}"
-    authorization = ""
+    ecr, authorization = ecr_image(reference), ""
     try:
-        if ecr := ECR_HOST.match(image.registry):
-            authorization = _ecr(subject, image, ecr["account"], ecr["region"])
+        if ecr:
+            authorization = _ecr(subject, image, ecr)
         found = registry.platforms(image, authorization)
     except registry.Unasked as error:
         yield not_shown(
@@ -279,7 +383,9 @@ def _image(subject: Subject) -> Iterator[Finding]:
         if code_of(error) not in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             raise
         found = None
-    if found is None:
+    if found is None and ecr and subject.config.service.pull_through_cache:
+        yield _fetched(subject, reference, ecr)
+    elif found is None:
         yield failed(f"there is no {reference}", "an image", "push it, or name another one")
     elif wanted in found:
         yield passed(f"{reference}: {', '.join(found)}")
@@ -291,17 +397,39 @@ def _image(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _ecr(subject: Subject, image: registry.Image, account: str, region: str) -> str:
+def _fetched(subject: Subject, reference: str, ecr: EcrImage) -> Finding:
+    """An image that a pull-through cache hasn't yet: whether a rule of ECR's would fetch it."""
+    rules = subject.client("ecr", ecr.region).describe_pull_through_cache_rules(
+        registryId=ecr.account
+    )["pullThroughCacheRules"]
+    prefixes = {rule["ecrRepositoryPrefix"] for rule in rules}
+    if any(
+        prefix == EVERY_REPOSITORY or ecr.repository.startswith(f"{prefix}/") for prefix in prefixes
+    ):
+        return not_shown(
+            f"{reference} is not in the cache yet: ECR fetches it when the first task starts",
+            "an image",
+            f"docker pull {reference}",
+        )
+    return failed(
+        f"no rule of ECR's pull-through cache has {ecr.repository}",
+        f"a rule for it; there are: {', '.join(sorted(prefixes)) or 'none'}",
+        "aws ecr create-pull-through-cache-rule; or pull_through_cache=False, and push the image",
+    )
+
+
+def _ecr(subject: Subject, image: registry.Image, lies: EcrImage) -> str:
     """What lets ECR's registry be asked. Raises ``ClientError`` where the image isn't there."""
-    ecr = subject.client("ecr", region)
+    ecr = subject.client("ecr", lies.region)
     id_ = {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag}
-    ecr.describe_images(registryId=account, repositoryName=image.repository, imageIds=[id_])
+    ecr.describe_images(registryId=lies.account, repositoryName=lies.repository, imageIds=[id_])
     (given,) = ecr.get_authorization_token()["authorizationData"]
     return f"Basic {given['authorizationToken']}"
 
 
 CHECKS = (
     Check("versions.engine", _engine),
+    Check("versions.upgrade", _upgrade),
     Check("versions.support", _support),
     Check("versions.instance_class", _instance_class),
     Check("versions.zones", _zones),

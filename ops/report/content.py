@@ -253,4 +253,6 @@ def _tried(path: str, value: Any) -> str:
     """The change that was recorded, where a switch goes the other way here."""
     tried = (CHANGES | ELSEWHERE)[path]
     switched = isinstance(value, bool) or (value is None) is not (tried is None)
-    return f"to {literal(tried)} in {base_of(path).name}" if switched and value != tried else ""
+    if not switched or value == tried:
+        return ""
+    return f"to {literal(tried)} in {base_of(path).name}"

@@ -13,7 +13,6 @@ from datetime import date
 
 import pytest
 
-from lib.config.environment_config import ZONES
 from lib.modules.ssm_outputs import Published
 from ops import guard
 from ops.__main__ import main
@@ -75,9 +74,9 @@ def test_each_subnet_is_in_its_zone_with_its_addresses(site, client):
     ec2, network = client("ec2"), site.config.network
     subnets = named(ec2.describe_subnets()["Subnets"])
     for tier, blocks in (("public", network.public_subnets), ("private", network.private_subnets)):
-        found = [subnets[f"{tier}{zone}"] for zone in range(ZONES)]
+        found = [subnets[f"{tier}{zone}"] for zone in range(len(network.zones))]
         assert [subnet["CidrBlock"] for subnet in found] == [str(block) for block in blocks]
-        assert len({subnet["AvailabilityZone"] for subnet in found}) == ZONES
+        assert len({subnet["AvailabilityZone"] for subnet in found}) == len(network.zones)
         assert not any(subnet["MapPublicIpOnLaunch"] for subnet in found)
 
 
@@ -99,9 +98,9 @@ def test_each_subnet_leaves_as_the_config_says(site, client):
         if nat["State"] == "available"
     }
     assert len(nats) == config.network.nat_gateways
-    public = {subnets[f"public{zone}"]["SubnetId"] for zone in range(ZONES)}
+    public = {subnets[f"public{zone}"]["SubnetId"] for zone in range(len(config.network.zones))}
     assert set(nats.values()) <= public
-    for zone in range(ZONES):
+    for zone in range(len(config.network.zones)):
         (way,) = ways[subnets[f"public{zone}"]["SubnetId"]]
         assert way.startswith("igw-")
         private = ways[subnets[f"private{zone}"]["SubnetId"]]

@@ -133,7 +133,7 @@ FAULTS = {
     ),
     "one NAT gateway where three are meant": Fault(
         "lib/config/environment_config.py",
-        "NatMode.PER_AZ: ZONES}",
+        "NatMode.PER_AZ: len(self.zones)}",
         "NatMode.PER_AZ: 1}",
         UNIT + "test_network.py",
     ),

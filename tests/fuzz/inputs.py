@@ -101,7 +101,7 @@ def _address(number: int, prefix: int) -> str:
 
 _REGION = st.one_of(
     st.sampled_from(["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1"]),
-    _matching(aws_limits.REGION_PATTERN),
+    st.sampled_from([*aws_limits.PARTITION_BY_REGION]),
 )
 _ACCOUNT = st.one_of(st.just("123456789012"), _matching(aws_limits.ACCOUNT_ID_PATTERN))
 _RETENTION = st.sampled_from([*aws_limits.LOG_RETENTION_DAYS, 2])
@@ -135,7 +135,10 @@ _PLAUSIBLE: dict[str, Strategy] = {
     "network.cidr": _CIDR,
     "network.flow_log_retention_days": _RETENTION,
     "network.zones": st.permutations("abcdef").map(lambda letters: tuple(letters[:3])),
-    "database.engine_version": st.sampled_from([*aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT]),
+    "database.engine_version": st.one_of(
+        st.sampled_from([*aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT]),
+        _matching(aws_limits.POSTGRES_VERSION_PATTERN),
+    ),
     "database.instance_class": _matching(aws_limits.RDS_INSTANCE_CLASS_PATTERN),
     "database.backup_days": st.integers(0, 36),
     "database.storage_gib": st.integers(19, 100),

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from lib.config.environment_config import ZONES, NatMode, SubnetTier
+from lib.config.environment_config import NatMode, SubnetTier
 from lib.errors import ConfigError, TapError
 from ops import cost
 from ops.__main__ import main
@@ -202,7 +202,7 @@ def test_nat_gateways_by_the_hour(stack):
 def test_public_addresses_of_balancer_gateways_and_public_tasks(stack):
     service = stack.config.service
     public_tasks = service.minimum_count if service.subnets is SubnetTier.PUBLIC else 0
-    count = ZONES + stack.config.network.nat_gateways + public_tasks
+    count = len(stack.config.network.zones) + stack.config.network.nat_gateways + public_tasks
     assert monthly(billed(stack), "public-ipv4") == count * MONTHLY_ADDRESS
 
 

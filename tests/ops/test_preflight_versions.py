@@ -7,7 +7,7 @@ import pytest
 
 from lib.config.environment_config import CpuArchitecture
 from ops.checkup import Outcome
-from ops.preflight import registry
+from ops.preflight import registry, versions
 from ops.preflight.versions import CHECKS
 from tests.checkups import (
     ACCOUNT,
@@ -73,6 +73,155 @@ def test_a_version_that_is_not_sold_fails(aws, subject, versions):
     assert finding.outcome is Outcome.FAILED and "no PostgreSQL 14 in us-east-1" in finding.found
 
 
+# Recorded answers of describe-db-engine-versions, cut to what is read of them: 16.4 to 17.5 are the
+# rows of AWS's table of 2025, 16.13 and the default of 17 are in
+# terraform-aws-modules/terraform-aws-rds#627, the others in civiform/civiform#7516.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html
+TARGETS = {
+    "12.17": ("16.1",),
+    "12.18": ("16.2",),
+    "16.4": ("16.5", "16.6", "16.7", "16.8", "17.1", "17.2", "17.3", "17.4", "17.5"),
+    "16.7": ("16.8", "17.3", "17.4", "17.5"),
+    "16.13": ("17.9",),
+    "17.3": ("17.4", "17.5"),
+    "17.5": (),
+}
+DEFAULTS = {"14": "14.18", "16": "16.2", "17": "17.6", "18": "18.1"}  # 14 and 18: any
+
+
+def runs(aws, version, *, follows_minor=True):
+    """The instance runs this, and RDS says where it can go."""
+    if version is None:
+        aws.give("rds:DescribeDBInstances", Refusal("DBInstanceNotFound", 404))
+    else:
+        instance = {"EngineVersion": version, "AutoMinorVersionUpgrade": follows_minor}
+        aws.give("rds:DescribeDBInstances", {"DBInstances": [instance]})
+
+
+def versions_told(aws, monkeypatch):
+    """RDS's answers by what it is asked for; returns what it was asked."""
+    asked = []
+
+    def told(subject, **which):
+        asked.append(which)
+        version = which["EngineVersion"]
+        if which.get("DefaultOnly"):
+            default = DEFAULTS.get(version)
+            return [{"EngineVersion": default}] if default else []
+        targets = [{"EngineVersion": each} for each in TARGETS.get(version, ())]
+        return [{"EngineVersion": version, "ValidUpgradeTarget": targets}]
+
+    monkeypatch.setattr(versions, "_versions", told)
+    return asked
+
+
+def upgrade(aws, shipped, monkeypatch, running, wanted, *, follows_minor=True, at_once=True):
+    """What is said of it."""
+    runs(aws, running, follows_minor=follows_minor)
+    versions_told(aws, monkeypatch)
+    database = {"engine_version": wanted, "apply_immediately": at_once}
+    return look("upgrade", subject_of(shipped("prod"), database=database))
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "found"),
+    [
+        (None, "17", "no instance yet"),
+        ("16.4", "16", "16.4 runs, as the config asks"),
+        ("16.99", "16", "16.99 runs, as the config asks"),
+        ("17.5", "17.5", "17.5 runs, as the config asks"),
+        ("16.4", "17.5", "16.4 can be upgraded to 17.5"),
+        ("16.4", "16.8", "16.4 can be upgraded to 16.8"),
+        ("12.18", "16", "12.18 can be upgraded to 16.2"),
+        ("16.13", "17.9", "16.13 can be upgraded to 17.9"),
+    ],
+)
+def test_an_upgrade_that_rds_makes_passes(aws, shipped, monkeypatch, running, wanted, found):
+    finding = upgrade(aws, shipped, monkeypatch, running, wanted)
+    assert finding.outcome is Outcome.PASSED and found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "found", "fix"),
+    [
+        # The default minor version of 17 is 17.6, which 16.13 cannot become.
+        ("16.13", "17", "no way from PostgreSQL 16.13 to 17.6", 'engine_version="17.9" for prod'),
+        ("12.17", "16", "no way from PostgreSQL 12.17 to 16.2", 'engine_version="16.1" for prod'),
+        ("16.7", "17", "no way from PostgreSQL 16.7 to 17.6", 'engine_version="17.5" for prod'),
+        ("16.7", "17.1", "no way from PostgreSQL 16.7 to 17.1", 'engine_version="17.5" for prod'),
+        ("16.4", "16.9", "no way from PostgreSQL 16.4 to 16.9", 'engine_version="16.8" for prod'),
+        # No way to that major version, but by a newer minor one.
+        ("17.3", "18", "no way", 'first engine_version="17.5" for prod, and 18.1 after it'),
+        ("17.5", "17.6", "no way", "another engine_version"),
+        ("12.17", "15", "no default version of PostgreSQL 15", "name a minor version"),
+        # After AWS's own upgrade the config is behind.
+        ("16.4", "14", "PostgreSQL 16.4 runs, and 14.18 is older", 'engine_version="16" for prod'),
+        ("17.5", "14.11", "PostgreSQL 17.5 runs, and 14.11 is older", 'engine_version="17" for'),
+        ("17.9", "17.5", "PostgreSQL 17.9 runs, and 17.5 is older", 'engine_version="17.9" for'),
+    ],
+)
+def test_an_upgrade_that_rds_would_refuse_fails_with_what_to_write(
+    aws, shipped, monkeypatch, running, wanted, found, fix
+):
+    finding = upgrade(aws, shipped, monkeypatch, running, wanted)
+    assert finding.outcome is Outcome.FAILED and found in finding.found
+    assert fix in finding.fix and "docs/postgresql-upgrade.md" in finding.fix
+
+
+def test_from_a_named_minor_version_the_major_one_asks_for_its_default(aws, shipped, monkeypatch):
+    """17.9 is newer than the default of 17: going back to ``17`` would be a downgrade."""
+    finding = upgrade(aws, shipped, monkeypatch, "17.9", "17", follows_minor=False)
+    assert finding.outcome is Outcome.FAILED and "17.9 runs, and 17.6 is older" in finding.found
+    assert 'engine_version="17.9"' in finding.fix
+
+
+def test_an_upgrade_to_another_major_version_is_made_at_once(aws, shipped, monkeypatch):
+    finding = upgrade(aws, shipped, monkeypatch, "16.4", "17.5", at_once=False)
+    assert finding.outcome is Outcome.FAILED and "maintenance window" in finding.found
+    assert "apply_immediately=True" in finding.needed
+    minor = upgrade(aws, shipped, monkeypatch, "16.4", "16.5", at_once=False)
+    assert minor.outcome is Outcome.PASSED
+
+
+def test_rds_is_asked_for_the_default_and_for_versions_that_it_sells_no_more(
+    aws, shipped, monkeypatch
+):
+    runs(aws, "16.4")
+    asked = versions_told(aws, monkeypatch)
+    look("upgrade", subject_of(shipped("prod"), database={"engine_version": "17"}))
+    assert asked == [
+        {"EngineVersion": "17", "DefaultOnly": True},
+        {"EngineVersion": "16.4", "IncludeAll": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("running", "outcome"), [(None, Outcome.FAILED), ("14.2", Outcome.WARNING)]
+)
+def test_a_minor_version_that_is_sold_no_more(aws, shipped, running, outcome):
+    engine(aws, ("14.9", "available"), ("14.19", "available"))
+    runs(aws, running)
+    subject = subject_of(shipped("prod"), database={"engine_version": "14.2"})
+    finding = look("engine", subject)
+    assert finding.outcome is outcome and "no instance of PostgreSQL 14.2 any more" in finding.found
+    assert finding.fix == 'engine_version="14.19" for prod'
+
+
+def test_a_minor_version_on_sale_passes(aws, shipped):
+    engine(aws, ("14.9", "available"), ("14.19", "available"))
+    subject = subject_of(shipped("prod"), database={"engine_version": "14.9"})
+    assert look("engine", subject).outcome is Outcome.PASSED
+
+
+def test_a_class_is_looked_for_with_the_minor_version_that_is_named(aws, shipped):
+    orderable(aws, [OPTION])
+    subject = subject_of(shipped("prod"), database={"engine_version": "14.19"})
+    assert look("instance_class", subject).outcome is Outcome.PASSED
+    orderable(aws, [OPTION])
+    subject = subject_of(shipped("prod"), database={"engine_version": "14.2"})
+    assert look("instance_class", subject).outcome is Outcome.FAILED
+
+
 def supported(aws, end):
     """RDS's standard support ends then (moto lacks the call)."""
     names = ("open-source-rds-standard-support", "open-source-rds-extended-support")
@@ -118,6 +267,7 @@ def test_where_rds_does_not_tell_the_calendar_does(aws, subject):
     ("name", "call"),
     [
         ("engine", "rds:DescribeDBEngineVersions"),
+        ("upgrade", "rds:DescribeDBInstances"),
         ("support", "rds:DescribeDBMajorEngineVersions"),
         ("instance_class", "rds:DescribeOrderableDBInstanceOptions"),
         ("zones", "ec2:DescribeAvailabilityZones"),
@@ -218,7 +368,19 @@ def test_a_zone_that_is_out_of_order_fails(aws, subject):
     )
     finding = look("zones", subject)
     assert finding.outcome is Outcome.FAILED and "us-east-1c" in finding.found
-    assert finding.fix == "another region", "there are no three"
+    assert finding.fix == "name others in network.zones: two are enough"
+
+
+def test_a_region_with_one_zone_will_not_do(aws, subject):
+    zone = {"ZoneName": "us-east-1a", "ZoneId": "use1-az1", "State": "available"}
+    aws.give("ec2:DescribeAvailabilityZones", {"AvailabilityZones": [zone]})
+    findings = result_of(CHECKS, "versions.zones", subject).findings
+    assert {finding.fix for finding in findings} == {"another region"}
+
+
+def test_two_zones_that_are_there_pass(shipped):
+    subject = subject_of(shipped("prod"), network={"zones": ("a", "f")})
+    assert look("zones", subject).outcome is Outcome.PASSED
 
 
 def test_a_zone_without_fargate_fails(aws, shipped):
@@ -368,6 +530,33 @@ def test_an_image_that_ecr_has_not_fails_before_its_registry_is_asked(shipped, a
     finding = image_of(shipped, f"{ECR}@sha256:{'a' * 64}")
     assert finding.outcome is Outcome.FAILED and "there is no" in finding.found
     assert not asked[0]
+
+
+@pytest.mark.parametrize("host", ["dkr.ecr-fips.{}.amazonaws.com", "dkr-ecr.{}.on.aws"])
+def test_ecr_s_other_hosts_are_asked_so_too(shipped, asked, host):
+    client("ecr").create_repository(repositoryName="shop")
+    client("ecr").put_image(repositoryName="shop", imageTag="1", imageManifest=MANIFEST)
+    assert image_of(shipped, f"{ACCOUNT}.{host.format(REGION)}/shop:1").outcome is Outcome.PASSED
+    assert asked[0][0][1].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "outcome", "found"),
+    [
+        (["hub"], Outcome.NOT_SHOWN, "not in the cache yet"),
+        (["ROOT"], Outcome.NOT_SHOWN, "not in the cache yet"),
+        (["hubs", "other"], Outcome.FAILED, "no rule of ECR's pull-through cache"),
+        ([], Outcome.FAILED, "no rule of ECR's pull-through cache"),
+    ],
+)
+def test_an_image_that_a_cache_has_to_fetch(shipped, asked, aws, prefixes, outcome, found):
+    rules = [{"ecrRepositoryPrefix": prefix} for prefix in prefixes]
+    aws.give("ecr:DescribePullThroughCacheRules", {"pullThroughCacheRules": rules})
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/hub/library/nginx:1"
+    finding = image_of(shipped, image, pull_through_cache=True)
+    assert finding.outcome is outcome and found in finding.found
+    assert not asked[0]
+    assert image_of(shipped, image).outcome is Outcome.FAILED
 
 
 def test_a_permission_of_ecr_s_that_is_missing_is_named(shipped, asked, aws):

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from botocore.loaders import Loader
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lib.config import aws_limits as limits
+from lib.config.images import ECR_DOMAINS
 
 
 @cache
@@ -120,9 +122,13 @@ SENTENCES = {
     ),
 }
 
+READ = date(2026, 11, 28)  # when RDS's calendar was last read
+
 # What follows is tested by name further down.
 BY_HAND = {
-    *("REGION_PATTERN", "PARTITION_BY_REGION_PREFIX", "DEFAULT_PARTITION"),
+    *("REGIONS_BY_PARTITION", "PARTITION_BY_REGION", "ALB_ZONES_MIN"),
+    *("TLS_POLICY_PATTERN", "TLS_1_2_POLICY_PATTERN", "POSTGRES_VERSION_PATTERN"),
+    "POSTGRES_EXTENDED_SUPPORT_ONLY",
     *("ACCOUNT_ID_PATTERN", "ACM_CERTIFICATE_ARN_PATTERN", "IAM_ROLE_ARN_PATTERN"),
     *("TAG_VALUE_PATTERN", "MATCHER_PATTERN", "FARGATE_MEMORY_MIB", "LOG_RETENTION_DAYS"),
     *("RDS_MONITORING_INTERVALS", "RDS_POSTGRES_LOG_EXPORTS", "RDS_PASSWORD_FORBIDDEN"),
@@ -133,7 +139,10 @@ BY_HAND = {
 
 # botocore says nothing of these; the user guides named beside them do.
 NOT_STATED = {
-    *("VPC_PREFIX_MIN", "VPC_PREFIX_MAX", "ALB_SUBNET_PREFIX_MAX", "TLS_POLICY_PATTERN"),
+    *("VPC_PREFIX_MIN", "VPC_PREFIX_MAX", "ALB_SUBNET_PREFIX_MAX", "VPC_REFUSED_RANGES"),
+    *("VPC_RECOMMENDED_RANGES", "DOCKER_BRIDGE", "SECURITY_GROUP_RULES_MAX"),
+    *("TASK_DEFINITION_MAX_BYTES", "ENVIRONMENT_VARIABLES_MAX", "UNPRIVILEGED_PORT_MIN"),
+    "USER_ID_MAX",
     *("TASKS_PER_SERVICE_MAX", "RDS_AUTOSCALING_HEADROOM_PERCENT"),
     *("RDS_MAINTENANCE_WINDOW_MAX_MINUTES", "RDS_INSTANCE_CLASS_PATTERN"),
     *("POSTGRES_RESERVED_WORDS", "RDS_RESERVED_USERNAMES", "POSTGRES_RESERVED_ROLE_PREFIX"),
@@ -195,11 +204,12 @@ def test_rds_choices() -> None:
 
 
 def test_rds_names_and_password() -> None:
+    # Of the engine with the least: PostgreSQL takes 63, which the user guide says.
     assert "Must be 1 to 16 letters, numbers, or underscores." in said(*_DB, "MasterUsername")
     postgres = said(*_DB, "DBName").partition("RDS for PostgreSQL ")[2]
     assert "Must contain 1 to 63 letters, numbers, or underscores. Must begin with a" in postgres
     for pattern, most in (
-        (limits.RDS_USERNAME_PATTERN, 16),
+        (limits.RDS_USERNAME_PATTERN, 63),
         (limits.RDS_DATABASE_NAME_PATTERN, 63),
     ):
         assert re.fullmatch(pattern, "a" + "_9" * ((most - 1) // 2) + "Z" * ((most - 1) % 2))
@@ -212,23 +222,46 @@ def test_rds_names_and_password() -> None:
     assert space == " "  # refused in fact, though the model does not say so
 
 
-def regions() -> list[tuple[str, str]]:
-    """Every region that botocore knows, and its partition."""
-    return [
-        (region, partition["id"])
-        for partition in Loader().load_data("partitions")["partitions"]
-        for region in partition["regions"]
-        if not region.endswith("-global")
-    ]
+def partitions() -> list[dict[str, Any]]:
+    """Every partition that botocore knows."""
+    return Loader().load_data("partitions")["partitions"]
 
 
-def test_every_region_has_the_shape_and_its_partition() -> None:
-    assert len(regions()) > 40
-    for region, partition in regions():
-        assert re.fullmatch(limits.REGION_PATTERN, region), region
-        assert limits.partition_of(region) == partition, region
-    for wrong in ("us-east", "us-east-1a", "us-esat-1", "US-EAST-1", "us_east_1", "aws-global"):
-        assert not re.fullmatch(limits.REGION_PATTERN, wrong), wrong
+def test_the_regions_are_those_that_botocore_knows() -> None:
+    known = {
+        partition["id"]: tuple(
+            sorted(region for region in partition["regions"] if not region.endswith("-global"))
+        )
+        for partition in partitions()
+    }
+    assert dict(limits.REGIONS_BY_PARTITION) == known
+    assert len(limits.PARTITION_BY_REGION) > 40
+    for partition, regions in known.items():
+        assert {limits.partition_of(region) for region in regions} == {partition}
+
+
+def test_ecr_s_domains_are_those_of_the_partitions() -> None:
+    assert dict(ECR_DOMAINS) == {
+        partition["id"]: (
+            partition["outputs"]["dnsSuffix"],
+            # Registries over IPv6 are below "on", where APIs are below "api".
+            partition["outputs"]["dualStackDnsSuffix"].replace("api.", "on.", 1),
+        )
+        for partition in partitions()
+    }
+
+
+def test_tls_policies_for_1_2_and_newer() -> None:
+    for policy in SSL_POLICIES.values():
+        assert re.fullmatch(limits.TLS_POLICY_PATTERN, policy["name"])
+        old = {"TLSv1", "TLSv1.1"} & set(policy["ssl_protocols"])
+        assert bool(re.fullmatch(limits.TLS_1_2_POLICY_PATTERN, policy["name"])) is not bool(old)
+
+
+def test_a_load_balancer_s_zones() -> None:
+    assert limits.ALB_ZONES_MIN == 2
+    words = said("elbv2", "CreateLoadBalancerInput", "Subnets")
+    assert "You must specify subnets from at least two Availability Zones" in words
 
 
 def test_account_ids() -> None:
@@ -339,3 +372,18 @@ def test_standard_support_ends_with_a_february() -> None:
     assert list(ends) == sorted(ends, key=int)
     for major, end in ends.items():
         assert end + timedelta(days=1) == date(2013 + int(major), 3, 1)
+
+
+def test_what_needs_extended_support_are_the_oldest() -> None:
+    majors = [*limits.POSTGRES_END_OF_STANDARD_SUPPORT]
+    oldest = len(limits.POSTGRES_EXTENDED_SUPPORT_ONLY)
+    assert set(majors[:oldest]) == limits.POSTGRES_EXTENDED_SUPPORT_ONLY
+    last = limits.POSTGRES_END_OF_STANDARD_SUPPORT[majors[oldest - 1]]
+    assert last < READ <= limits.POSTGRES_END_OF_STANDARD_SUPPORT[majors[oldest]]
+
+
+def test_versions_of_postgresql() -> None:
+    for version in ("14", "14.0", "14.9", "14.22"):
+        assert re.fullmatch(limits.POSTGRES_VERSION_PATTERN, version)
+    for wrong in ("14.", ".9", "14.09", "14.100", "14.9.1", "14-9", "v14"):
+        assert not re.fullmatch(limits.POSTGRES_VERSION_PATTERN, wrong)

@@ -53,7 +53,7 @@ def test_storage_is_encrypted_gp3(stack):
 
 def test_connections_have_to_use_tls(stack):
     group = stack.at("database/parameters")
-    assert group["family"] == f"postgres{stack.config.database.engine_version}"
+    assert group["family"] == f"postgres{stack.config.database.engine_major}"
     assert {"name": "rds.force_ssl", "value": "1"} in group["parameter"]
     assert stack.at("database/instance")["parameter_group_name"] == group.ref("name")
 
@@ -91,6 +91,17 @@ def test_a_new_major_version_gets_its_parameter_group_before_the_old_one_goes(sh
     assert before.address == after.address
     assert before["name"] != after["name"]
     assert after["lifecycle"]["create_before_destroy"] is True
+
+
+def test_a_named_minor_version_stays_and_has_its_major_one_s_parameters(synthesize):
+    major = synthesize("prod", database={"engine_version": "17"})
+    minor = synthesize("prod", database={"engine_version": "17.9"})
+    assert minor.at("database/instance")["engine_version"] == "17.9"
+    assert minor.at("database/parameters")["family"] == "postgres17"
+    assert minor.at("database/parameters")["name"] == major.at("database/parameters")["name"]
+    # After a newer one that RDS installs, a deploy would ask for a downgrade.
+    assert minor.at("database/instance")["auto_minor_version_upgrade"] is False
+    assert major.at("database/instance")["auto_minor_version_upgrade"] is True
 
 
 def test_logs_go_to_groups_that_forget(stack):

@@ -14,7 +14,8 @@ import pytest
 from lib.config import aws_limits
 from lib.config.environment_config import (
     ENVIRONMENTS,
-    ZONES,
+    ZONES_MAX,
+    DatabaseConfig,
     EnvironmentConfig,
     NatMode,
     NetworkConfig,
@@ -33,7 +34,7 @@ def test_subnets_share_the_vpc_without_overlap(prefix: int) -> None:
     network = NetworkConfig(cidr=f"10.7.0.0/{prefix}", nat=NatMode.NONE)
     vpc = IPv4Network(network.cidr)
     subnets = network.public_subnets + network.private_subnets
-    assert len(network.public_subnets) == len(network.private_subnets) == ZONES
+    assert len(network.public_subnets) == len(network.private_subnets) == len(network.zones) == 3
     assert all(subnet.subnet_of(vpc) for subnet in subnets)
     assert not any(one.overlaps(two) for one, two in combinations(subnets, 2))
     assert list(subnets) == sorted(subnets)
@@ -50,10 +51,33 @@ def test_the_subnets_of_a_shipped_vpc_are_held() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nat", "gateways"), [(NatMode.NONE, 0), (NatMode.SINGLE, 1), (NatMode.PER_AZ, ZONES)]
+    ("nat", "zones", "gateways"),
+    [
+        *((NatMode.NONE, zones, 0) for zones in ("ab", "abc")),
+        *((NatMode.SINGLE, zones, 1) for zones in ("ab", "abc")),
+        *((NatMode.PER_AZ, zones, len(zones)) for zones in ("ab", "abc")),
+    ],
 )
-def test_nat_gateways(nat: NatMode, gateways: int) -> None:
-    assert NetworkConfig(cidr="10.0.0.0/16", nat=nat).nat_gateways == gateways
+def test_nat_gateways(nat: NatMode, zones: str, gateways: int) -> None:
+    network = NetworkConfig(cidr="10.0.0.0/16", nat=nat, zones=tuple(zones))
+    assert network.nat_gateways == gateways
+
+
+def test_a_third_zone_moves_no_subnet() -> None:
+    two, three = (
+        NetworkConfig(cidr="10.0.0.0/16", nat=NatMode.NONE, zones=tuple(zones))
+        for zones in ("ab", "abc")
+    )
+    assert three.public_subnets[:2] == two.public_subnets
+    assert three.private_subnets[:2] == two.private_subnets
+    assert len(three.public_subnets) == ZONES_MAX
+
+
+@pytest.mark.parametrize(("version", "minor_upgrades"), [("17", True), ("17.9", False)])
+def test_a_version_of_the_engine(version: str, minor_upgrades: bool) -> None:
+    database: DatabaseConfig = dataclasses.replace(DEV.database, engine_version=version)
+    assert database.engine_major == "17"
+    assert database.minor_upgrades is minor_upgrades
 
 
 def test_minimum_count() -> None:

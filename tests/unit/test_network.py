@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.config.environment_config import ZONES, NatMode
+from lib.config.environment_config import NatMode
 
 ANYWHERE = "0.0.0.0/0"
 TIERS = ("public", "private")
@@ -30,13 +30,31 @@ def zone_name(stack, subnet):
 def test_each_tier_has_a_subnet_in_each_zone(stack):
     network = stack.config.network
     for tier, blocks in zip(TIERS, (network.public_subnets, network.private_subnets), strict=True):
-        assert len(blocks) == ZONES
+        assert len(blocks) == len(network.zones)
         for zone, block in enumerate(blocks):
             subnet = stack.at(f"network/{tier}{zone}")
             assert subnet["cidr_block"] == str(block)
             assert zone_name(stack, subnet) == stack.config.region + network.zones[zone]
             assert subnet["vpc_id"] == stack.at("network/vpc").ref("id")
-    assert stack.count("aws_subnet") == len(TIERS) * ZONES
+    assert stack.count("aws_subnet") == len(TIERS) * len(network.zones)
+
+
+@pytest.mark.parametrize(("nat", "gateways"), [(NatMode.SINGLE, 1), (NatMode.PER_AZ, 2)])
+def test_two_zones_are_enough(synthesize, nat, gateways):
+    """us-west-1 and cn-north-1 have no third one for everybody."""
+    stack = synthesize("prod", region="us-west-1", network={"zones": ("a", "c"), "nat": nat})
+    three = synthesize("prod", region="us-west-1", network={"zones": ("a", "c", "d"), "nat": nat})
+    for tier in TIERS:
+        for zone in range(2):
+            path = f"network/{tier}{zone}"
+            assert stack.at(path)["cidr_block"] == three.at(path)["cidr_block"]
+    assert stack.count("aws_subnet") == 4
+    assert stack.count("aws_nat_gateway") == gateways
+    assert len(stack.at("load_balancer/load_balancer")["subnets"]) == 2
+    assert len(stack.at("database/subnets")["subnet_ids"]) == 2
+    assert len(stack.at("service/service")["network_configuration"]["subnets"]) == 2
+    (check,) = stack.at("network/zones")["lifecycle"]["postcondition"]
+    assert check["condition"] == "${(length(self.names) == 2)}"
 
 
 def test_a_region_that_lacks_a_zone_is_refused_by_the_plan(synthesize):
@@ -75,7 +93,7 @@ def test_each_subnet_has_the_route_table_of_its_tier(stack):
             public if tier == "public" else stack.at(f"network/private{zone}_routes").ref("id")
         )
         for tier in TIERS
-        for zone in range(ZONES)
+        for zone in range(len(stack.config.network.zones))
     }
 
 
@@ -89,7 +107,9 @@ def test_only_the_public_table_leads_to_the_internet_gateway(stack):
 
 
 def test_private_subnets_leave_through_nat_as_the_mode_says(stack):
-    count = {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: ZONES}[stack.config.network.nat]
+    count = {NatMode.NONE: 0, NatMode.SINGLE: 1, NatMode.PER_AZ: len(stack.config.network.zones)}[
+        stack.config.network.nat
+    ]
     assert stack.count("aws_nat_gateway") == stack.count("aws_eip") == count
     through_nat = {
         route["route_table_id"]: route["nat_gateway_id"]
@@ -100,7 +120,7 @@ def test_private_subnets_leave_through_nat_as_the_mode_says(stack):
         stack.at(f"network/private{zone}_routes").ref("id"): (
             stack.at(f"network/nat{zone % count}").ref("id")
         )
-        for zone in range(ZONES if count else 0)
+        for zone in range(len(stack.config.network.zones) if count else 0)
     }
     assert through_nat == expected
     assert stack.count("aws_route") == 1 + len(expected)

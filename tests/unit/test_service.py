@@ -1,5 +1,6 @@
 """The Fargate service: its task, its rights, its network, and how a deploy goes wrong safely."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from lib.config.environment_config import (
     ServiceConfig,
     SubnetTier,
 )
-from lib.config.validation import TASK_VARIABLES
+from lib.config.validation import TASK_DEFINITION_REST_BYTES, TASK_VARIABLES
 from tests.conftest import BY_NAME
 from tests.synthesized import SUFFIX
 
@@ -170,6 +171,48 @@ class TestRights:
             f"arn:{partition}:ecr:eu-west-1:123456789012:repository/team/shop"
         )
         assert login["Action"] == ["ecr:GetAuthorizationToken"]
+
+    @pytest.mark.parametrize(
+        ("host", "region"),
+        [
+            ("dkr.ecr.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
+            ("dkr-ecr-fips.us-east-1.on.aws", "us-east-1"),
+            ("dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1"),
+            ("dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        ],
+    )
+    def test_each_of_ecr_s_hosts_is_known(self, synthesize, host, region):
+        image = f"123456789012.{host}/team/shop:1"
+        stack = synthesize("dev", region=region, service={"image": image})
+        pull, _ = stack.at("service/execution_policy").policy()[2:]
+        assert pull["Resource"].endswith(f":ecr:{region}:123456789012:repository/team/shop")
+        assert pull["Action"] == [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        ]
+
+    @pytest.mark.parametrize(
+        "image",
+        [
+            "ghcr.io/123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.io/shop:1",
+            "public.ecr.aws/docker/library/python:3",
+            "not an image",
+        ],
+    )
+    def test_no_other_host_gets_a_right(self, synthesize, image):
+        stack = synthesize("dev", service={"image": image})
+        assert "ecr:" not in str(stack.at("service/execution_policy").policy())
+
+    def test_a_pull_through_cache_may_fetch_the_image_and_make_its_repository(self, synthesize):
+        cached = {"image": PRIVATE_IMAGE + ":1", "pull_through_cache": True}
+        pull, _ = synthesize("dev", service=cached).at("service/execution_policy").policy()[2:]
+        assert {"ecr:BatchImportUpstreamImage", "ecr:CreateRepository"} < set(pull["Action"])
+        assert pull["Resource"].endswith(":123456789012:repository/team/shop")
 
     def test_no_role_of_the_stack_has_a_wildcard(self, synthesize):
         # Of ECR's actions, GetAuthorizationToken alone knows no resource.
@@ -356,3 +399,11 @@ def _status(url: str) -> int:
         except urllib.error.URLError:
             assert time.monotonic() < deadline, f"nothing answers at {url}"
             time.sleep(0.05)
+
+
+def test_the_rest_of_a_task_definition_is_within_what_is_kept_for_it(stack):
+    """Twice as long as here, since ARNs are longer than what refers to them."""
+    task = dict(stack.at("service/task_definition").values)
+    own = {"environment": list(stack.config.service.environment), "command": []}
+    (container,) = json.loads(task.pop("container_definitions"))
+    assert len(json.dumps({**task, **container, **own})) * 2 < TASK_DEFINITION_REST_BYTES

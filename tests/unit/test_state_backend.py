@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from lib.config.environment_config import StateBackend, StateLock
-from lib.config.validation import warnings
+from lib.config.warnings import warnings
 from tests.conftest import BY_NAME, changed
 from tests.synthesized import SUFFIX
 

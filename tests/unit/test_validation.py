@@ -20,7 +20,8 @@ from lib.config.environment_config import (
     SubnetTier,
     WafConfig,
 )
-from lib.config.validation import support_warnings, validate
+from lib.config.validation import validate
+from lib.config.warnings import support_warnings, warnings
 from lib.errors import Problem
 
 Changes = dict[str, Any]
@@ -67,6 +68,8 @@ def bad(name: str, path: str, value: object, piece: str, also: Changes | None = 
 
 
 bad("dev", "region", "us-esat-1", "not a region")
+bad("dev", "region", "us-east-9", "not a region")
+bad("dev", "region", "mars-north-1", "not a region")
 bad("dev", "region", "us-east-1\n", "not a region")
 bad("dev", "owner", "", "value of a tag")
 bad("dev", "owner", "a;b", "value of a tag")
@@ -87,13 +90,26 @@ bad(
     *("prod", "permissions_boundary_arn", BOUNDARY, "the policy is in account 123456789012"),
     {"account_id": "0" * 12},
 )
-bad("prod", "production", False, "not held to the rules of production")
+bad("prod", "production", False, "called production")
+for _name in ("production", "prod2", "prodeu", "prd", "prd1", "live", "live2"):
+    bad("dev", "production", False, "called production", {"name": _name})
 
 # network
 bad("dev", "network.cidr", "ten", "not an IPv4 range")
 bad("dev", "network.cidr", "fd00::/56", "not an IPv4 range")
 bad("dev", "network.cidr", "10.0.0.1/16", "host bits")
 bad("dev", "network.cidr", "10.0.0.0/255.255.0.0", "not written as address/prefix")
+for _cidr, _range in {
+    "0.1.0.0/16": "0.0.0.0/8",
+    "127.0.0.0/16": "127.0.0.0/8",
+    "169.254.0.0/16": "169.254.0.0/16",
+    "169.254.8.0/24": "169.254.0.0/16",
+    "224.0.0.0/16": "224.0.0.0/4",
+    "239.255.0.0/16": "224.0.0.0/4",
+    "240.0.0.0/16": "240.0.0.0/4",
+    "255.255.0.0/16": "240.0.0.0/4",
+}.items():
+    bad("dev", "network.cidr", _cidr, f"{_cidr} lies in {_range}, where no VPC can be")
 bad("dev", "network.cidr", "11.0.0.0/15", "/15 is outside the /16 to /28")
 bad("dev", "network.cidr", "10.9.0.0/29", "/29 is outside the /16 to /28")
 bad("dev", "network.cidr", "10.9.0.0", "not written as address/prefix")
@@ -101,15 +117,18 @@ bad("dev", "network.cidr", "10.9.0.0/25", "too small for 6 subnets")
 bad("dev", "network.cidr", "10.9.0.0/28", "too small for 6 subnets")
 bad("dev", "network.flow_log_retention_days", 31, "no retention")
 
-bad("dev", "network.zones", ("a", "b"), "2 zones, not 3")
-bad("dev", "network.zones", ("a", "b", "c", "d"), "4 zones, not 3")
+bad("dev", "network.zones", (), "0 zones, not 2 or 3")
+bad("dev", "network.zones", ("a",), "1 zones, not 2 or 3")
+bad("dev", "network.zones", ("a", "b", "c", "d"), "4 zones, not 2 or 3")
 bad("dev", "network.zones[2]", ("a", "b", "us-east-1c"), "not a zone's letter")
 bad("dev", "network.zones[0]", ("", "b", "c"), "not a zone's letter")
 bad("dev", "network.zones[2]", ("a", "b", "a"), "stands there twice")
 
 # database
-bad("dev", "database.engine_version", "14.9", "not a major version")
-bad("dev", "database.engine_version", "12", "not a major version")
+for _version in ("12", "12.4", "99", "9.6", "14.", "14.9.1", "14.09", "14.100", "v14", "", "١٤"):
+    bad("dev", "database.engine_version", _version, "not a version of PostgreSQL")
+for _version in ("13", "13.22"):
+    bad("dev", "database.engine_version", _version, "no instance of PostgreSQL 13 without")
 bad("dev", "database.instance_class", "t3.micro", "not an instance class")
 bad("dev", "database.instance_class", "db.t3", "not an instance class")
 bad("prod", "database.multi_az", False, "production needs True")
@@ -128,11 +147,13 @@ bad("dev", "database.database_name", "a" * 64, "not a database's name")
 bad("dev", "database.database_name", "Database", "is reserved")
 bad("dev", "database.database_name", "select", "is reserved")
 bad("dev", "database.username", "1app", "not a user name")
-bad("dev", "database.username", "a" * 17, "not a user name")
+bad("dev", "database.username", "a" * 64, "not a user name")
 bad("dev", "database.username", "admin", "is reserved")
 bad("dev", "database.username", "rdsadmin", "is reserved")
 bad("dev", "database.username", "User", "is reserved")
 bad("dev", "database.username", "pg_me", "is reserved")
+for _name in ("public", "none", "Public", "rds_superuser", "rdsrepladmin", "rds_iam"):
+    bad("dev", "database.username", _name, "is reserved")
 bad("dev", "database.port", 1149, "below the minimum of 1150")
 bad("dev", "database.port", 65536, "above the maximum of 65535")
 bad("dev", "database.backup_window", "3:00-4:00", "not a window")
@@ -186,18 +207,49 @@ bad("dev", "service.image", "App:1", "not an image reference")
 bad("dev", "service.image", "app:", "not an image reference")
 bad("dev", "service.image", "app@sha256:0a", "not an image reference")
 bad("dev", "service.image", "a" * 254 + ":1", "not an image reference")
+bad("dev", "service.image", "Ghcr/app:1", "not an image reference")
+for _port in ("80", "5000", "99999", "0443"):
+    bad("dev", "service.image", f"ghcr.io:{_port}/team/app:1", f"on port {_port}, and tasks reach")
+for _host in ("localhost", "localhost:5000", "localhost:443"):
+    bad("dev", "service.image", f"{_host}/app:1", "on localhost")
+ECR = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+for _host, _piece in {
+    "123.dkr.ecr.us-east-1.amazonaws.com": "no registry of account '123'",
+    f"{ACCOUNT}.dkr.ecr.us-esat-1.amazonaws.com": "no registry in 'us-esat-1'",
+    f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com.cn": "no registry '",
+    f"{ACCOUNT}.dkr.ecr.us-east-1.on.aws": "no registry '",
+    f"{ACCOUNT}.dkr-ecr.us-east-1.amazonaws.com": "no registry '",
+    f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com": "no registry '",
+    f"{ACCOUNT}.dkr.ecr.us-east-1.example.com": "no registry '",
+}.items():
+    bad("dev", "service.image", f"{_host}/app:1", f"ECR has {_piece}")
+bad(
+    *("dev", "service.image", f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/app:1"),
+    "in partition aws-cn, us-east-1 in aws",
+)
+bad(
+    *("dev", "service.image", f"{ECR}/app:1", "in partition aws, us-gov-west-1 in aws-us-gov"),
+    {"region": "us-gov-west-1"},
+)
+bad("dev", "service.pull_through_cache", True, "in no private registry of ECR")
 bad("prod", "service.image", "ghcr.io:443/team/app", "another image tomorrow")
 bad("prod", "service.image", "app:latest", "another image tomorrow")
 for file in ("rds.pem", "/", "/a b", "/${x}", "/a//b"):
     bad("dev", "service.database_ca_file", file, "not an absolute path")
 bad("dev", "service.command", (), "command is empty")
+bad("dev", "service.command[1]", ("a", "b\x00"), "has a NUL")
 bad("dev", "service.container_port", 0, "below the minimum of 1")
 bad("dev", "service.container_port", 65536, "above the maximum of 65535")
 bad("dev", "service.user", "", "not a user")
 bad("dev", "service.user", "a b", "not a user")
 bad("dev", "service.user", "1:2:3", "not a user")
-bad("prod", "service.user", "root", "no container as root")
-bad("prod", "service.user", "0:1000", "no container as root")
+for _user in (
+    *("root", "0", "00", "000000000000000000000000", "0:0", "00:1000", "0:1000", "root:root"),
+    *("1000:0", "1000:00", "1000:root"),
+):
+    bad("prod", "service.user", _user, "no container as root")
+for _user in ("2147483648", "4294967296", "1000:2147483648", "0" + "9" * 5000):
+    bad("dev", "service.user", _user, "above the highest id")
 bad("dev", "service.environment['A-B']", {"A-B": ""}, "not the name")
 bad("dev", "service.environment['1']", {"OK": "", "1": ""}, "not the name")
 for _name in (
@@ -213,6 +265,12 @@ for _value in (
     "-----BEGIN PRIVATE KEY-----",
 ):
     bad("dev", "service.environment['A']", {"A": _value}, "looks like a secret")
+bad("dev", "service.environment['A']", {"A": "b\x00"}, "has a NUL")
+bad("dev", "service.environment", {"A": "b" * 74_910}, "bytes of the task definition")
+bad("dev", "service.environment", {"A": "é" * 31_000}, "bytes of the task definition")
+bad(
+    "dev", "service.environment", {"A": "b" * 31_000}, "bytes", {"service.command": ("c" * 31_000,)}
+)
 bad("dev", "service.health_check.path", "health", "not a path")
 bad("dev", "service.health_check.path", "/a b", "not a path")
 bad("dev", "service.health_check.path", "/${a}", "not a path")
@@ -281,6 +339,8 @@ for name in (
     bad("dev", "load_balancer.domain_name", name, "not a domain name")
 bad("dev", "load_balancer.domain_name", f"{'a.' * 126}com", "not a domain name")
 bad("dev", "load_balancer.tls_policy", "TLS13", "not a TLS policy")
+for _policy in ("2016-08", "TLS-1-1-2017-01", "TLS13-1-0-2021-06", "FS-1-1-2019-08"):
+    bad("prod", "load_balancer.tls_policy", f"ELBSecurityPolicy-{_policy}", "TLS older than 1.2")
 bad(
     *("prod", "load_balancer.certificate_arn", None, "plain HTTP"),
     {"load_balancer.allow_plain_http": False},
@@ -290,6 +350,12 @@ bad("dev", "load_balancer.allowed_cidrs[1]", ("0.0.0.0/0", "10.0.0.1/8"), "host 
 bad("dev", "load_balancer.allowed_cidrs[0]", ("203.0.113.7",), "not written as address/prefix")
 bad("dev", "load_balancer.allowed_cidrs[0]", ("::/0",), "not an IPv4 range")
 bad("dev", "load_balancer.allowed_cidrs[1]", ("0.0.0.0/0", "0.0.0.0/0"), "stands there twice")
+RANGES = tuple(f"198.51.100.{number}/32" for number in range(61))
+bad("dev", "load_balancer.allowed_cidrs", RANGES, "61 ranges, of 60 that a security group takes")
+bad(
+    *("dev", "load_balancer.allowed_cidrs", RANGES[:31], "31 ranges, of 30"),
+    {"load_balancer.certificate_arn": CERTIFICATE},
+)
 bad("dev", "load_balancer.idle_timeout_seconds", 0, "below the minimum of 1 seconds")
 bad("dev", "load_balancer.idle_timeout_seconds", 4001, "above the maximum of 4000 seconds")
 bad("dev", "load_balancer.deregistration_delay_seconds", -1, "below the minimum of 0 seconds")
@@ -327,7 +393,7 @@ def test_a_broken_rule_is_the_one_problem(
     name: str, changes: Changes, path: str, piece: str
 ) -> None:
     (problem,) = problems_of(name, changes)
-    assert problem.path == f"{name}.{path}"
+    assert problem.path == f"{changes.get('name', name)}.{path}"
     assert piece in problem.message
     assert problem.hint
 
@@ -371,7 +437,11 @@ def test_a_wrong_name_stands_at_its_place(
 
 
 GOOD: list[tuple[str, Changes]] = [
-    *(("dev", {"name": name}) for name in ("qa", "abcdefghij", "d3v")),
+    *(
+        ("dev", {"name": name})
+        for name in ("qa", "abcdefghij", "d3v", "preprod", "alive", "lively")
+    ),
+    ("prod", {"name": "live"}),
     *(("dev", {"region": region}) for region in ("ap-southeast-2", "us-gov-west-1", "cn-north-1")),
     *(("dev", {"owner": owner}) for owner in ("a", "a" * 256, "Zoë's team".replace("'", "-"))),
     ("prod", {"account_id": ACCOUNT, "deploy_role_arn": ROLE}),
@@ -381,13 +451,19 @@ GOOD: list[tuple[str, Changes]] = [
         {"region": "cn-north-1", "deploy_role_arn": f"arn:aws-cn:iam::{ACCOUNT}:role/a"},
     ),
     *(("dev", {"network.cidr": cidr}) for cidr in ("10.9.0.0/16", "10.9.0.0/24")),
-    *(("dev", {"network.zones": zones}) for zones in (("a", "c", "d"), ("z", "y", "x"))),
+    *(("dev", {"network.cidr": cidr}) for cidr in ("172.17.0.0/16", "9.0.0.0/16", "223.0.0.0/16")),
+    *(
+        ("dev", {"network.zones": zones})
+        for zones in (("a", "c", "d"), ("z", "y", "x"), ("a", "c"), ("c", "b"))
+    ),
     *(("dev", {"network.flow_log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
     *(("dev", {"database.log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
     *(("dev", {"service.log_retention_days": d}) for d in aws_limits.LOG_RETENTION_DAYS),
     *(
-        ("dev", {"database.engine_version": major})
+        ("dev", {"database.engine_version": version, "database.extended_support": extended})
         for major in aws_limits.POSTGRES_END_OF_STANDARD_SUPPORT
+        for version in (major, f"{major}.0", f"{major}.9", f"{major}.13")
+        for extended in (major in aws_limits.POSTGRES_EXTENDED_SUPPORT_ONLY, True)
     ),
     *(
         ("dev", {"database.instance_class": name})
@@ -398,7 +474,8 @@ GOOD: list[tuple[str, Changes]] = [
     ("dev", {"database.storage_gib": 20, "database.max_storage_gib": 22}),
     ("dev", {"database.storage_gib": 59578, "database.max_storage_gib": 65536}),
     *(("dev", {"database.database_name": name}) for name in ("a", "A" * 63, "postgres", "a_1")),
-    *(("dev", {"database.username": name}) for name in ("a", "a" * 16, "postgres", "users")),
+    *(("dev", {"database.username": name}) for name in ("a", "a" * 63, "postgres", "users")),
+    ("dev", {"database.username": "application_db_admin_user"}),
     *(("dev", {"database.port": port}) for port in (1150, 65535)),
     ("dev", {"database.backup_window": "04:00-04:30"}),
     ("dev", {"database.backup_window": "23:45-00:15"}),
@@ -445,15 +522,31 @@ GOOD: list[tuple[str, Changes]] = [
         for image in (
             f"app@{DIGEST}",
             f"app:latest@{DIGEST}",
-            "localhost:5000/a/b__c/d.e-f--g:v1.2_3-4",
+            "registry.example:443/a/b__c/d.e-f--g:v1.2_3-4",
             "a" * 253 + ":1",
-            f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/app:{'t' * 128}",
+            f"{ECR}/app:{'t' * 128}",
+            f"{ACCOUNT}.dkr.ecr-fips.us-east-1.amazonaws.com/app:1",
+            f"{ACCOUNT}.dkr-ecr.us-east-1.on.aws/app:1",
+            f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app:1",
         )
+    ),
+    ("dev", {"service.image": f"{ECR}/hub/library/nginx:1", "service.pull_through_cache": True}),
+    (
+        "dev",
+        {
+            "region": "cn-north-1",
+            "service.image": f"{ACCOUNT}.dkr.ecr.cn-northwest-1.amazonaws.com.cn/app:1",
+        },
     ),
     *(("dev", {"service.image": image}) for image in ("app", "app:latest")),
     *(("dev", {"service.command": command}) for command in (None, ("",), ("a", "b"))),
     *(("dev", {"service.container_port": port}) for port in (1, 65535)),
     *(("dev", {"service.user": user}) for user in ("0", "app", "1000:1000", "app:www-data")),
+    *(
+        ("prod", {"service.user": u})
+        for u in ("app", "01", "1000:1000", "0x0", "roots", "0b", "2147483647")
+    ),
+    ("dev", {"service.environment": {"A": "b" * 60_000}}),
     (
         "dev",
         {
@@ -521,6 +614,19 @@ GOOD: list[tuple[str, Changes]] = [
         },
     ),
     ("dev", {"load_balancer.allow_plain_http": False}),
+    ("dev", {"load_balancer.tls_policy": "ELBSecurityPolicy-2016-08"}),
+    *(
+        ("prod", {"load_balancer.tls_policy": f"ELBSecurityPolicy-{policy}"})
+        for policy in ("TLS13-1-3-2021-06", "TLS13-1-2-Res-PQ-2025-09", "FS-1-2-Res-2020-10")
+    ),
+    ("dev", {"load_balancer.allowed_cidrs": RANGES[:60]}),
+    (
+        "dev",
+        {
+            "load_balancer.allowed_cidrs": RANGES[:30],
+            "load_balancer.certificate_arn": CERTIFICATE,
+        },
+    ),
     ("prod", {"load_balancer.waf": None}),
     *(
         ("prod", {"load_balancer.waf": WafConfig(requests_per_address=limit)})
@@ -574,11 +680,19 @@ def test_no_environment_at_all() -> None:
     assert [problem.path for problem in validate([])] == ["environments"]
 
 
+@pytest.mark.parametrize("environments", [BY_NAME["dev"], None, {"dev": BY_NAME["dev"]}])
+def test_what_is_no_tuple_of_environments(environments: Any) -> None:
+    """``(EnvironmentConfig(...))`` without its comma."""
+    (problem,) = validate(environments)
+    assert problem.path == "environments"
+    assert "not a tuple" in problem.message and "its last comma" in problem.hint
+
+
 def test_all_problems_at_once_in_order() -> None:
     many = {"database.storage_gib": "20", "region": "moon", "service.container_port": 0}
     assert [str(problem) for problem in problems_of("dev", many)] == [
         "dev.database.storage_gib: '20' is a str, not an int (write a whole number without quotes)",
-        "dev.region: 'moon' is not a region (write one like us-east-1)",
+        "dev.region: 'moon' is not a region of AWS (write one like us-east-1)",
         "dev.service.container_port: 0 is below the minimum of 1 for a port (write 1 to 65535)",
     ]
 
@@ -591,8 +705,26 @@ def test_hints_say_the_fix() -> None:
     }
     for cidr, hint in fixes.items():
         assert problems_of("dev", {"network.cidr": cidr})[0].hint == hint
-    for version, hint in {"14.9": "write 14: ", "9": "choose 13, 14, 15, 16, 17"}.items():
-        assert problems_of("dev", {"database.engine_version": version})[0].hint.startswith(hint)
+    (problem,) = problems_of("dev", {"database.engine_version": "9"})
+    assert problem.hint == (
+        "choose 13, 14, 15, 16, 17, 18, or one of their minor versions, such as 18.1"
+    )
+    for region, near in {
+        "us-east-9": "us-east-1",
+        "us-esat-1": "us-east-1",
+        "mars-north-1": "eu-north-1",
+        "eu-west1": "eu-west-1",
+        "us-east": "us-east-1",
+        "US-WEST-2": "us-west-2",
+    }.items():
+        (problem,) = problems_of("dev", {"region": region})
+        assert problem.hint == f"did you mean {near}? write one like us-east-1"
+    for host, written in {
+        "dkr.ecr.cn-north-1.amazonaws.com": "dkr.ecr.cn-north-1.amazonaws.com.cn",
+        "dkr-ecr.us-east-1.amazonaws.com": "dkr-ecr.us-east-1.on.aws",
+    }.items():
+        (problem,) = problems_of("dev", {"service.image": f"{ACCOUNT}.{host}/app:1"})
+        assert problem.hint == f"write {ACCOUNT}.{written}"
     for cpu, memory, hint in (
         (256, 1, "choose 512, 1024, 2048"),
         (512, 1, "choose 1024, 2048, 3072, 4096"),
@@ -773,13 +905,21 @@ def test_a_secret_looking_value_is_never_shown(value: object) -> None:
     ],
 )
 def test_support_warnings_from_six_months_ahead(today: date, verb: str | None) -> None:
-    warnings = support_warnings(BY_NAME["prod"], today)
-    assert len(warnings) == (verb is not None)
-    for warning in warnings:
+    found = support_warnings(BY_NAME["prod"], today)
+    assert len(found) == (verb is not None)
+    for warning in found:
         assert f"PostgreSQL 14 {verb} RDS standard support on 2027-02-28" in warning
         assert warning.startswith("prod.database.engine_version: ")
-        assert 'engine_version="17" for prod in lib/config/environment_config.py' in warning
-        assert "creates no instance" in warning
+        assert 'engine_version="18" for prod in lib/config/environment_config.py' in warning
+        assert "AWS upgrades the instance by itself" in warning
+        assert "a downgrade, which RDS refuses" in warning
+        assert "docs/postgresql-upgrade.md" in warning
+
+
+def test_support_is_that_of_the_major_version() -> None:
+    minor = changed("prod", {"database.engine_version": "14.9"})
+    today = date(2027, 3, 1)
+    assert support_warnings(minor, today) == support_warnings(BY_NAME["prod"], today)
 
 
 def test_support_warnings_know_extended_support() -> None:
@@ -801,3 +941,50 @@ def test_six_months_before_any_day(end: date, first: date, monkeypatch: pytest.M
     monkeypatch.setattr(aws_limits, "POSTGRES_END_OF_STANDARD_SUPPORT", {"14": end})
     assert support_warnings(BY_NAME["dev"], first)
     assert not support_warnings(BY_NAME["dev"], date.fromordinal(first.toordinal() - 1))
+
+
+# --- what AWS takes and is unwise ------------------------------------------------------------
+
+LONG_BEFORE = date(2025, 1, 1)
+VARIABLES = {f"A{number}": "b" for number in range(101)}
+UNWISE: list[tuple[Changes, str, str]] = [
+    ({"network.cidr": "172.17.0.0/16"}, "network.cidr", "Docker's own network"),
+    ({"network.cidr": "172.17.4.0/22"}, "network.cidr", "Docker's own network"),
+    ({"network.cidr": "11.0.0.0/16"}, "network.cidr", "a range of the internet"),
+    ({"network.cidr": "172.32.0.0/16"}, "network.cidr", "a range of the internet"),
+    ({"database.engine_version": "14.9"}, "database.engine_version", "RDS stays at 14.9"),
+    ({"service.container_port": 80}, "service.container_port", "below 1024 Linux may let root"),
+    ({"service.container_port": 1023}, "service.container_port", "below 1024 Linux may let root"),
+    ({"service.environment": VARIABLES}, "service.environment", "101 variables"),
+    (
+        {
+            "load_balancer.certificate_arn": CERTIFICATE,
+            "load_balancer.tls_policy": "ELBSecurityPolicy-2016-08",
+        },
+        "load_balancer.tls_policy",
+        "TLS older than 1.2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "path", "piece"), UNWISE)
+def test_the_unwise_is_warned_of_and_allowed(changes: Changes, path: str, piece: str) -> None:
+    assert not problems_of("dev", changes)
+    (warning,) = warnings(changed("dev", changes), LONG_BEFORE)
+    assert warning.startswith(f"dev.{path}: ") and piece in warning and warning.endswith(")")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        *({"network.cidr": cidr} for cidr in ("172.16.0.0/16", "172.31.0.0/16", "100.64.0.0/16")),
+        {"service.container_port": 80, "service.user": "0"},
+        {"service.container_port": 1024},
+        {"service.environment": {name: "b" for name in [*VARIABLES][:100]}},
+        {"load_balancer.tls_policy": "ELBSecurityPolicy-2016-08"},  # without a certificate, unused
+        {"load_balancer.certificate_arn": CERTIFICATE},
+    ],
+)
+def test_the_rest_is_not_warned_of(changes: Changes) -> None:
+    assert not warnings(changed("dev", changes), LONG_BEFORE)
