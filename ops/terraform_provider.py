@@ -64,9 +64,7 @@ def write_override(stack_folder: Path, version: str) -> None:
     (stack_folder / "provider_override.tf.json").write_text(json.dumps(document))
 
 
-def sandbox_provider(
-    environ: Mapping[str, str], *, addons: Path = Path("/opt")
-) -> SandboxProvider:
+def sandbox_provider(environ: Mapping[str, str], *, addons: Path = Path("/opt")) -> SandboxProvider:
     """The proven version, or the one that ``TAP_PROVIDER_VERSION`` names: from the first mirror
     that has it, else from a registry.
 

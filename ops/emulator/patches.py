@@ -29,6 +29,8 @@ from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 
+from ops.emulator import deployments
+
 Replace = Callable[[Any, str, Any], None]
 Patch = Callable[[Replace], None]
 
@@ -152,6 +154,27 @@ def service_settings(replace: Replace) -> None:
     replace(EC2ContainerServiceResponse, "create_service", create_service)
 
 
+def updates_deploy(replace: Replace) -> None:
+    """UpdateService with another task definition, or another of what a task is made of, begins a
+    deployment; moto changes the one that is there, unless ``forceNewDeployment`` is set.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    """
+    update = EC2ContainerServiceBackend.update_service
+
+    def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
+        forced = properties.pop("force_new_deployment", False)
+        cluster, name = properties.get("cluster", "default"), properties["service"].split("/")[-1]
+        before = dict(vars(self._get_service(cluster, name)))
+        service = update(self, properties)
+        changed = any(before.get(each) != vars(service).get(each) for each in deployments.TRIGGERS)
+        if service.deployments and (forced or changed):
+            deployments.begin(service)
+        return service
+
+    replace(EC2ContainerServiceBackend, "update_service", update_service)
+
+
 def tasks_run(replace: Replace) -> None:
     """ECS starts tasks until as many run as are wanted; moto never starts one, so that waiting for
     a steady state has no end.
@@ -165,19 +188,8 @@ def tasks_run(replace: Replace) -> None:
     update = EC2ContainerServiceBackend.update_service
 
     def settle(self: EC2ContainerServiceBackend, service: Service) -> Service:
-        count, now = service.desired_count, utcnow()
-        service.running_count, service.pending_count = count, 0
-        for deployment in service.deployments:
-            deployment |= {
-                "taskDefinition": service.task_definition,
-                "networkConfiguration": service.network_configuration,
-                "desiredCount": count,
-                "runningCount": count,
-                "pendingCount": 0,
-                "rolloutState": "COMPLETED",
-                "rolloutStateReason": f"ECS deployment {deployment['id']} completed.",
-                "updatedAt": now,
-            }
+        if service.deployments:
+            deployments.complete(service)
         cluster = self.clusters[service.cluster_name]
         cluster.pending_tasks_count = 0
         cluster.running_tasks_count = sum(
@@ -186,9 +198,8 @@ def tasks_run(replace: Replace) -> None:
             if (each.cluster_name, each.status) == (cluster.name, "ACTIVE")
         )
         message = f"(service {service.name}) has reached a steady state."
-        service.events.insert(
-            0, {"id": str(mock_random.uuid4()), "createdAt": now, "message": message}
-        )
+        event = {"id": str(mock_random.uuid4()), "createdAt": utcnow(), "message": message}
+        service.events.insert(0, event)
         return service
 
     def create_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
@@ -199,6 +210,65 @@ def tasks_run(replace: Replace) -> None:
 
     replace(EC2ContainerServiceBackend, "create_service", create_service)
     replace(EC2ContainerServiceBackend, "update_service", update_service)
+
+
+def service_deployments(replace: Replace) -> None:
+    """Each deployment of a service has a record that stays, and says how it ended; moto has
+    neither ListServiceDeployments nor DescribeServiceDeployments (501), on which provider 6.4 and
+    later wait for a steady state.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
+    """
+    create = EC2ContainerServiceBackend.create_service
+    update = EC2ContainerServiceBackend.update_service
+
+    def create_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
+        service = create(self, *args, **options)
+        deployments.remember(service, began=True)
+        return service
+
+    def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
+        cluster, name = properties.get("cluster", "default"), properties["service"].split("/")[-1]
+        deployments.remember(self._get_service(cluster, name))
+        service = update(self, properties)
+        deployments.remember(service, began=True)
+        return service
+
+    def list_service_deployments(self: EC2ContainerServiceResponse) -> ActionResult:
+        cluster = self._get_param("cluster", "default")
+        service = self.ecs_backend._get_service(cluster, self._get_param("service").split("/")[-1])
+        deployments.remember(service)
+        made = self._get_param("createdAt") or {}
+        found = deployments.chosen(
+            service,
+            statuses=self._get_param("status") or (),
+            after=made.get("after"),
+            before=made.get("before"),
+        )
+        start = int(self._get_param("nextToken") or 0)
+        end = start + int(self._get_param("maxResults") or deployments.PAGE)
+        shown = [deployments.listed(service, each) for each in found[start:end]]
+        more = {"nextToken": str(end)} if end < len(found) else {}
+        return ActionResult({"serviceDeployments": shown, **more})
+
+    def describe_service_deployments(self: EC2ContainerServiceResponse) -> ActionResult:
+        known = {}
+        for service in self.ecs_backend.services.values():
+            deployments.remember(service)
+            for each in deployments.rollouts(service):
+                known[deployments.arn(service, each)] = service, each
+        wanted = self._get_param("serviceDeploymentArns")
+        missing = [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn not in known]
+        found = [deployments.described(*known[arn]) for arn in wanted if arn in known]
+        return ActionResult({"serviceDeployments": found, "failures": missing})
+
+    replace(EC2ContainerServiceBackend, "create_service", create_service)
+    replace(EC2ContainerServiceBackend, "update_service", update_service)
+    replace(EC2ContainerServiceResponse, "list_service_deployments", list_service_deployments)
+    replace(
+        EC2ContainerServiceResponse, "describe_service_deployments", describe_service_deployments
+    )
 
 
 def deleted_is_not_listed(replace: Replace) -> None:
@@ -389,7 +459,9 @@ PATCHES: tuple[Patch, ...] = (
     tls_only_buckets,
     bucket_events,
     service_settings,
+    updates_deploy,
     tasks_run,
+    service_deployments,
     deleted_is_not_listed,
     load_balancer_names,
     nat_interfaces,

@@ -200,6 +200,25 @@ def _tasks_run() -> None:
     assert (cluster["runningTasksCount"], cluster["pendingTasksCount"]) == (0, 0)
 
 
+def _updates_deploy() -> None:
+    ecs = _service()
+    first = _described(ecs)["deployments"][0]["id"]
+    ecs.update_service(cluster="cluster", service="service", desiredCount=3)
+    assert _described(ecs)["deployments"][0]["id"] == first
+    ecs.update_service(cluster="cluster", service="service", taskDefinition="task:2")
+    assert _described(ecs)["deployments"][0]["id"] != first
+
+
+def _service_deployments() -> None:
+    ecs = _service()
+    names = {"cluster": "cluster", "service": "service"}
+    [listed] = ecs.list_service_deployments(**names)["serviceDeployments"]
+    described = ecs.describe_service_deployments(
+        serviceDeploymentArns=[listed["serviceDeploymentArn"]]
+    )
+    assert described["serviceDeployments"][0]["status"] == listed["status"] == "SUCCESSFUL"
+
+
 def _deleted_is_not_listed() -> None:
     ecs = _service()
     assert ecs.list_services(cluster="cluster")["serviceArns"]

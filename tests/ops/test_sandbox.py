@@ -272,7 +272,9 @@ def test_a_registry_is_asked_for_the_proven_version(fakes, monkeypatch, capfd, t
     if tried:
         monkeypatch.setenv("TAP_PROVIDER_VERSION", tried)
     asked = fakes.folder / "asked.json"
-    terraform = f"cp ${{1#-chdir=}}/provider_override.tf.json '{asked}'; echo \"$@\" >> '{asked}.arguments'"
+    terraform = (
+        f"cp ${{1#-chdir=}}/provider_override.tf.json '{asked}'; echo \"$@\" >> '{asked}.arguments'"
+    )
     fakes.script("terraform", terraform)
     assert main(["sandbox"]) == 0
     wanted = json.loads(asked.read_text())["terraform"]["required_providers"]["aws"]
