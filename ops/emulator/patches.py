@@ -11,11 +11,14 @@ patch can go.
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
+import xmltodict
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores, utcnow
+from moto.ec2 import ec2_backends
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPC, VPCBackend
@@ -24,15 +27,24 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.exceptions import DuplicateLoadBalancerName
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.kms.models import Alias, KmsBackend
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.responses import LogsResponse
 from moto.moto_api._internal import mock_random
-from moto.rds.models import DBInstance, DBParameterGroup
+from moto.rds.exceptions import DBParameterGroupNotFoundError, RDSClientError
+from moto.rds.models import DBInstance, DBParameterGroup, MasterUserSecret, RDSBackend
+from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
+from moto.secretsmanager.models import FakeSecret
+from moto.wafv2.exceptions import WAFNonexistentItemException
+from moto.wafv2.responses import WAFV2Response
 
 from ops.emulator import deployments
 
 Replace = Callable[[Any, str, Any], None]
 Patch = Callable[[Replace], None]
+
+AUTHORITY = "rds-ca-rsa2048-g1"  # of new databases' certificates
 
 
 def scaling_tags(replace: Replace) -> None:
@@ -132,6 +144,67 @@ def bucket_events(replace: Replace) -> None:
         return status, headers, body
 
     replace(S3Response, "get_bucket_notification", get_bucket_notification)
+
+
+def bucket_tags(replace: Replace) -> None:
+    """CreateBucket keeps the tags that it is given; moto drops them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    put = S3Response._bucket_response_put
+
+    def put_bucket(self: S3Response, request: Any, bucket_name: str, querystring: Any) -> Any:
+        answer = put(self, request, bucket_name, querystring)
+        if not querystring and self.body:
+            given = xmltodict.parse(self.body, force_list=("Tag",))
+            tags = (given.get("CreateBucketConfiguration") or {}).get("Tags") or {"Tag": []}
+            named = {tag["Key"]: tag["Value"] or "" for tag in tags["Tag"]}
+            self.backend.put_bucket_tagging(bucket_name, named)
+        return answer
+
+    replace(S3Response, "_bucket_response_put", put_bucket)
+
+
+def log_group_keys(replace: Replace) -> None:
+    """A log group's key can be changed and taken away; moto has neither call (501).
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+    """
+
+    def change(self: LogsResponse, key: str | None) -> str:
+        name = self._get_param("logGroupName")
+        if name not in self.logs_backend.groups:
+            raise ResourceNotFoundException
+        self.logs_backend.groups[name].kms_key_id = key
+        return "{}"
+
+    def associate_kms_key(self: LogsResponse) -> str:
+        return change(self, self._get_param("kmsKeyId"))
+
+    def disassociate_kms_key(self: LogsResponse) -> str:
+        return change(self, None)
+
+    replace(LogsResponse, "associate_kms_key", associate_kms_key)
+    replace(LogsResponse, "disassociate_kms_key", disassociate_kms_key)
+
+
+def firewall_resources(replace: Replace) -> None:
+    """A web ACL says what it protects; moto does not have the call (501).
+
+    https://docs.aws.amazon.com/waf/latest/APIReference/API_ListResourcesForWebACL.html
+    """
+
+    def list_resources_for_web_acl(self: WAFV2Response) -> Any:
+        asked = json.loads(self.body)
+        acl = self.wafv2_backend.wacls.get(asked["WebACLArn"])
+        if acl is None:
+            raise WAFNonexistentItemException
+        kind = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
+        words = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}
+        found = [arn for arn in acl.associated_resources if words.get(kind, kind) in arn]
+        return 200, {"Content-Type": "application/json"}, json.dumps({"ResourceArns": found})
+
+    replace(WAFV2Response, "list_resources_for_web_acl", list_resources_for_web_acl)
 
 
 def service_settings(replace: Replace) -> None:
@@ -337,6 +410,15 @@ def nat_interfaces(replace: Replace) -> None:
     replace(NatGatewayBackend, "delete_nat_gateway", delete_nat_gateway)
 
 
+def nat_availability(replace: Replace) -> None:
+    """A NAT gateway of one subnet is zonal, and says so; moto doesn't. Provider 6.24 and later read
+    no more of one than its id without.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
+    """
+    replace(NatGateway, "availability_mode", "zonal")
+
+
 def network_acls_go(replace: Replace) -> None:
     """A deleted VPC takes its network ACL with it; moto leaves that behind.
 
@@ -453,11 +535,148 @@ def parameter_sources(replace: Replace) -> None:
     replace(DBParameterGroup, "update_parameters", update_parameters)
 
 
+def parameters_reset(replace: Replace) -> None:
+    """A parameter that is taken out of a group goes back to its default; moto doesn't have the call
+    (501).
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ResetDBParameterGroup.html
+    """
+
+    def reset_db_parameter_group(self: RDSResponse) -> ActionResult:
+        name = self.params["DBParameterGroupName"]
+        group = self.backend.db_parameter_groups.get(name)
+        if group is None:
+            raise DBParameterGroupNotFoundError(name)
+        names = [each["ParameterName"] for each in self.params.get("Parameters", [])]
+        if self.params.get("ResetAllParameters"):
+            names = list(group.parameters)
+        for each in names:
+            group.parameters.pop(each, None)
+        return ActionResult({"DBParameterGroupName": name})
+
+    replace(RDSResponse, "reset_db_parameter_group", reset_db_parameter_group)
+
+
+def database_certificate(replace: Replace) -> None:
+    """A database has a certificate of an authority of its region, which ends in a year; moto has
+    neither its dates nor DescribeCertificates (501).
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+    """
+    make = DBInstance.__init__
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        if self.ca_certificate_identifier == "rds-ca-default":
+            self.ca_certificate_identifier = AUTHORITY
+        self.certificate_details = {
+            "CAIdentifier": self.ca_certificate_identifier,
+            "ValidTill": utcnow() + timedelta(days=365),
+        }
+
+    def describe_certificates(self: RDSResponse) -> ActionResult:
+        asked = self.params.get("CertificateIdentifier", AUTHORITY)
+        if asked != AUTHORITY:
+            raise RDSClientError("CertificateNotFound", f"Certificate not found: {asked}")
+        found = {
+            "CertificateIdentifier": AUTHORITY,
+            "CertificateType": "CA",
+            "ValidFrom": datetime(2021, 5, 25, 22, 34, 57),
+            "ValidTill": datetime(2061, 5, 25, 23, 34, 57),
+            "CertificateArn": f"arn:{self.partition}:rds:{self.region}::cert:{AUTHORITY}",
+            "CustomerOverride": False,
+        }
+        return ActionResult(
+            {"DefaultCertificateForNewLaunches": AUTHORITY, "Certificates": [found]}
+        )
+
+    replace(DBInstance, "__init__", init)
+    replace(RDSResponse, "describe_certificates", describe_certificates)
+
+
+def database_monitoring(replace: Replace) -> None:
+    """A database whose system is monitored says where that goes; moto doesn't.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Monitoring.OS.CloudWatchLogs.html
+    """
+
+    def stream(self: DBInstance) -> str | None:
+        if not self.monitoring_interval:
+            return None
+        group = f"arn:{self.partition}:logs:{self.region}:{self.account_id}:log-group:RDSOSMetrics"
+        return f"{group}:log-stream:{self.dbi_resource_id}"
+
+    replace(DBInstance, "enhanced_monitoring_resource_arn", property(stream))
+
+
+def database_interface(replace: Replace) -> None:
+    """A database has a network interface, which is AWS's, in its subnets and with its security
+    groups; moto has none, so that those groups seem to be of no use.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
+    """
+    make, update = DBInstance.__init__, DBInstance.update
+    delete = RDSBackend.delete_db_instance
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        group = vars(self).get("db_subnet_group")
+        if group is None:
+            return
+        interface = ec2_backends[self.account_id][self.region].create_network_interface(
+            group._subnets[0],
+            "",
+            group_ids=self.vpc_security_group_ids,
+            description="RDSNetworkInterface",
+        )
+        interface.requester_managed, interface.requester_id = True, "amazon-rds"
+        interface.status = "in-use"
+        self.interface_id = interface.id
+
+    def update_groups(self: DBInstance, *args: Any, **options: Any) -> None:
+        update(self, *args, **options)
+        if interface := vars(self).get("interface_id"):
+            ec2_backends[self.account_id][self.region].modify_network_interface_attribute(
+                interface, self.vpc_security_group_ids
+            )
+
+    def delete_db_instance(self: RDSBackend, *args: Any, **options: Any) -> DBInstance:
+        database = delete(self, *args, **options)
+        interfaces = ec2_backends[self.account_id][self.region_name].enis
+        interfaces.pop(vars(database).get("interface_id"), None)
+        return database
+
+    replace(DBInstance, "__init__", init)
+    replace(DBInstance, "update", update_groups)
+    replace(RDSBackend, "delete_db_instance", delete_db_instance)
+
+
+def database_secret_rotates(replace: Replace) -> None:
+    """RDS has a password that it manages rotated every seven days; moto says it never is.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
+    """
+    create = MasterUserSecret._create_secret
+
+    def create_secret(self: MasterUserSecret, kms_key_id: str | None) -> FakeSecret:
+        secret = create(self, kms_key_id)
+        secret.rotation_requested = secret.rotation_enabled = True
+        secret.auto_rotate_after_days = 7
+        secret.last_rotation_date = int(utcnow().timestamp())
+        secret.next_rotation_date = secret.last_rotation_date + 7 * 24 * 3600
+        return secret
+
+    replace(MasterUserSecret, "_create_secret", create_secret)
+
+
 PATCHES: tuple[Patch, ...] = (
     scaling_tags,
     scaling_policy_names,
     tls_only_buckets,
     bucket_events,
+    bucket_tags,
+    log_group_keys,
+    firewall_resources,
     service_settings,
     updates_deploy,
     tasks_run,
@@ -465,6 +684,7 @@ PATCHES: tuple[Patch, ...] = (
     deleted_is_not_listed,
     load_balancer_names,
     nat_interfaces,
+    nat_availability,
     network_acls_go,
     rule_descriptions,
     keys_of_aws,
@@ -472,6 +692,11 @@ PATCHES: tuple[Patch, ...] = (
     database_settings,
     database_secret_stays,
     parameter_sources,
+    parameters_reset,
+    database_certificate,
+    database_monitoring,
+    database_interface,
+    database_secret_rotates,
 )
 
 

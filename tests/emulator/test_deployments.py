@@ -108,7 +108,7 @@ def _ecs() -> Any:
         "ecs",
         region_name="us-east-1",
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
+        aws_secret_access_key="test",
     )
     ecs.create_cluster(clusterName="cluster")
     for _ in range(2):
