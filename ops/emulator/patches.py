@@ -16,9 +16,11 @@ from typing import Any
 
 import xmltodict
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores, utcnow
 from moto.ec2 import ec2_backends
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPC, VPCBackend
@@ -64,13 +66,19 @@ def scaling_tags(replace: Replace) -> None:
     def list_tags_for_resource(self: ApplicationAutoScalingResponse) -> str:
         return json.dumps({"Tags": tags_by_arn.get(self._get_param("ResourceARN"), {})})
 
+    def tags_of(self: ApplicationAutoScalingResponse) -> dict[str, str]:
+        arn = self._get_param("ResourceARN")
+        if arn not in tags_by_arn:
+            raise JsonRESTError("ResourceNotFoundException", f"There is no {arn}")
+        return tags_by_arn[arn]
+
     def tag_resource(self: ApplicationAutoScalingResponse) -> str:
-        tags_by_arn[self._get_param("ResourceARN")].update(self._get_param("Tags"))
+        tags_of(self).update(self._get_param("Tags"))
         return "{}"
 
     def untag_resource(self: ApplicationAutoScalingResponse) -> str:
         for key in self._get_param("TagKeys"):
-            tags_by_arn[self._get_param("ResourceARN")].pop(key, None)
+            tags_of(self).pop(key, None)
         return "{}"
 
     replace(ApplicationAutoScalingResponse, "register_scalable_target", register_scalable_target)
@@ -388,7 +396,7 @@ def load_balancer_names(replace: Replace) -> None:
 
 def nat_interfaces(replace: Replace) -> None:
     """A NAT gateway's network interface is AWS's, and goes with it; moto shows it as one's own and
-    leaves it behind.
+    leaves it behind. It fails (500) where there is no such gateway.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
     """
@@ -401,6 +409,8 @@ def nat_interfaces(replace: Replace) -> None:
         interface.interface_type, interface.requester_managed = "nat_gateway", True
 
     def delete_nat_gateway(self: Any, nat_gateway_id: str) -> NatGateway:
+        if nat_gateway_id not in self.nat_gateways:
+            raise EC2ClientError("NatGatewayNotFound", f"There is no {nat_gateway_id}")
         gateway = delete(self, nat_gateway_id)
         interface = gateway._eni
         self.enis.pop(interface.id, None)
