@@ -1,10 +1,12 @@
 """The provider: its mirror found where it may be, and the version that is asked for."""
 
 import json
+import re
 
 import pytest
 
 from lib.errors import TapError
+from ops.cdktf_cli import ROOT
 from ops.terraform_provider import PROVEN, SOURCE, find_mirror, sandbox_provider
 
 
@@ -111,3 +113,9 @@ def test_what_is_no_version_is_an_error(nowhere, version):
     with pytest.raises(TapError, match="is not a version") as caught:
         sandbox_provider(nowhere | {"TAP_PROVIDER_VERSION": version})
     assert f"TAP_PROVIDER_VERSION={PROVEN}" in caught.value.hint
+
+
+def test_ci_tries_the_version_that_the_bindings_ask_for(shipped):
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    asked = shipped("dev").document["terraform"]["required_providers"]["aws"]["version"]
+    assert re.findall(r"TAP_PROVIDER_VERSION: (.+)", workflow) == [asked]
