@@ -19,8 +19,8 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores, utcnow
-from moto.ec2 import ec2_backends
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPC, VPCBackend
@@ -209,7 +209,7 @@ def firewall_resources(replace: Replace) -> None:
             raise WAFNonexistentItemException
         kind = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
         words = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}
-        found = [arn for arn in acl.associated_resources if words.get(kind, kind) in arn]
+        found = [arn for arn in acl.associated_resources if words.get(kind, kind) in str(arn)]
         return 200, {"Content-Type": "application/json"}, json.dumps({"ResourceArns": found})
 
     replace(WAFV2Response, "list_resources_for_web_acl", list_resources_for_web_acl)
@@ -579,7 +579,7 @@ def database_certificate(replace: Replace) -> None:
         make(self, *args, **options)
         if self.ca_certificate_identifier == "rds-ca-default":
             self.ca_certificate_identifier = AUTHORITY
-        self.certificate_details = {
+        vars(self)["certificate_details"] = {
             "CAIdentifier": self.ca_certificate_identifier,
             "ValidTill": utcnow() + timedelta(days=365),
         }
@@ -641,7 +641,7 @@ def database_interface(replace: Replace) -> None:
         )
         interface.requester_managed, interface.requester_id = True, "amazon-rds"
         interface.status = "in-use"
-        self.interface_id = interface.id
+        vars(self)["interface_id"] = interface.id
 
     def update_groups(self: DBInstance, *args: Any, **options: Any) -> None:
         update(self, *args, **options)
@@ -653,7 +653,7 @@ def database_interface(replace: Replace) -> None:
     def delete_db_instance(self: RDSBackend, *args: Any, **options: Any) -> DBInstance:
         database = delete(self, *args, **options)
         interfaces = ec2_backends[self.account_id][self.region_name].enis
-        interfaces.pop(vars(database).get("interface_id"), None)
+        interfaces.pop(vars(database).get("interface_id", ""), None)
         return database
 
     replace(DBInstance, "__init__", init)

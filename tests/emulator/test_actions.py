@@ -132,8 +132,9 @@ def _least(shape: Shape, name: str) -> Any:
     if kind == "map":
         return {}
     if kind == "string":
-        text = next(iter(shape.enum), _text(name))  # type: ignore[attr-defined]
-        return text.ljust(shape.metadata.get("min", 0), "x")
+        known: dict[str, Any] = dict(shape.metadata)  # type: ignore[call-overload]
+        text = next(iter(known.get("enum", ())), _text(name))
+        return text.ljust(known.get("min", 0), "x")
     return {"boolean": True, "blob": b"x", "float": 1.0, "double": 1.0}.get(kind, 1)
 
 

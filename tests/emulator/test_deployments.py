@@ -55,6 +55,7 @@ class Waiting:
         [service] = answer["services"]
         if not self._primary:
             [self._primary] = [x for x in service["deployments"] if x["status"] == "PRIMARY"]
+        assert self._primary
         assert service["deploymentController"]["type"] == "ECS"
         if self._primary["createdAt"] <= self._operation:
             whole = service["desiredCount"] == service["runningCount"]

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -235,11 +234,8 @@ def test_what_aws_names_is_out_of_another_environment_s_reach(variants):
 
 def test_with_a_boundary_no_role_is_given_a_right_without_it(variants):
     stack, found = variants[-1]
-    subject = SimpleNamespace(
-        stack=Stack.read(stack.document),
-        config=stack.config,
-        naming=NamingModule(stack.config.name, stack.config.region, SUFFIX, None),
-    )
+    naming = NamingModule(stack.config.name, stack.config.region, SUFFIX)
+    subject = Subject(stack.config, naming, Stack.read(stack.document), {})
     documents = policy.policies(subject, policy.Purpose.DEPLOY, ACCOUNT)
     assert needs.BOUNDED <= {need.action for need in found}
     for need in found:
