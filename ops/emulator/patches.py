@@ -208,8 +208,8 @@ def firewall_resources(replace: Replace) -> None:
         if acl is None:
             raise WAFNonexistentItemException
         kind = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
-        words = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}
-        found = [arn for arn in acl.associated_resources if words.get(kind, kind) in str(arn)]
+        part = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}.get(kind, kind)
+        found = [arn for arn in acl.associated_resources if part in arn]
         return 200, {"Content-Type": "application/json"}, json.dumps({"ResourceArns": found})
 
     replace(WAFV2Response, "list_resources_for_web_acl", list_resources_for_web_acl)
