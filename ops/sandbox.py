@@ -29,7 +29,7 @@ from ops.cdktf_cli import CDKTF, ROOT, cli_environ, stack_ids
 from ops.emulator import Emulator
 from ops.graceful import Command
 from ops.progress import Board, Progress
-from ops.terraform_provider import ProviderMirror, find_mirror
+from ops.terraform_provider import SandboxProvider, sandbox_provider, write_override
 
 PORT_MAX = 65_535
 QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with Sandbox(environ, port=options.port) as sandbox:
+        print(f"sandbox: {sandbox.provider}", file=sys.stderr)
         board = Board([site.progress for site in sandbox.sites.values()], quiet=options.json)
         verbs = ["deploy", *(["diff", "destroy"] if options.destroy else [])]
         for verb in verbs:
@@ -162,7 +163,7 @@ class Sandbox:
         self._environ = cli_environ(environ) | {"CHECKPOINT_DISABLE": "1", "NO_COLOR": "1"}
         self._port = port
         self._exits = ExitStack()
-        self.mirror = _tools(self._environ)
+        self.provider = _tools(self._environ)
         self.sites: dict[str, Site] = {}
 
     def __enter__(self) -> Self:
@@ -201,9 +202,8 @@ class Sandbox:
         command = [CDKTF, "synth", "--output", site.folder / "cdktf.out"]
         command += ["--app", app] if app else []
         _run_quietly("cdktf synth", command, environ)
-        if self.mirror:
-            self.mirror.write_override(site.stack_folder)
-        else:
+        write_override(site.stack_folder, self.provider.version)
+        if not self.provider.mirror:
             _install_provider(site.stack_folder, environ)
         document = json.loads((site.stack_folder / "cdk.tf.json").read_text(encoding="utf-8"))
         site.progress.total = sum(len(entries) for entries in document["resource"].values())
@@ -213,8 +213,8 @@ class Sandbox:
         ours = site.emulator.environ(site.config.region)
         # Terraform spends a fifth of its time on collecting garbage: there is memory for less.
         ours.setdefault("GOGC", "400")
-        if self.mirror:
-            ours["TF_CLI_CONFIG_FILE"] = str(self.mirror.write_cli_config(site.folder))
+        if mirror := self.provider.mirror:
+            ours["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(site.folder))
             ours["CDKTF_DISABLE_PLUGIN_CACHE_ENV"] = "1"
         return ours
 
@@ -275,8 +275,8 @@ class Sandbox:
             yield from (f"sandbox: {site.name}: {line}" for line in site.progress.errors())
 
 
-def _tools(environ: Mapping[str, str]) -> ProviderMirror | None:
-    """The provider's mirror, if there is one. Raises ``TapError`` where a tool is missing."""
+def _tools(environ: Mapping[str, str]) -> SandboxProvider:
+    """The provider, and where it comes from. Raises ``TapError`` where a tool is missing."""
     terraform = environ.get("TERRAFORM_BINARY_NAME", "terraform")
     for tool, fix in (
         (terraform, "install Terraform 1.11 or newer"),
@@ -285,7 +285,7 @@ def _tools(environ: Mapping[str, str]) -> ProviderMirror | None:
     ):
         if shutil.which(tool, path=environ.get("PATH")) is None:
             raise TapError(f"there is no {tool}", hint=fix)
-    return find_mirror(environ)
+    return sandbox_provider(environ)
 
 
 def _install_provider(folder: Path, environ: Mapping[str, str]) -> None:

@@ -37,6 +37,7 @@ def folder() -> Path:
     """The project for processes that the tests start: the same, with the tests' environments."""
     copy = Path(mkdtemp(prefix="tap-tests-")) / "project"
     atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
+    copy.parent.chmod(0o755)  # a test runs it as another user
     copy.mkdir()
     for entry in ROOT.iterdir():
         if entry.name not in (*COPIED, "cdktf.out"):

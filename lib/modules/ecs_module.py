@@ -13,6 +13,8 @@ from typing import Any
 from cdktf import Op, Postcondition, TerraformResourceLifecycle, TerraformSelf
 from cdktf_cdktf_provider_aws.appautoscaling_policy import (
     AppautoscalingPolicy,
+)
+from cdktf_cdktf_provider_aws.appautoscaling_policy import (
     AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration as TargetTracking,
 )
 from cdktf_cdktf_provider_aws.appautoscaling_policy import (

@@ -153,7 +153,9 @@ class Emulator:
     def environ(self, region: str) -> dict[str, str]:
         """This process's environment with all about AWS replaced, for a program to work in here.
 
-        The person's own profile, credentials and endpoints are out of the program's reach.
+        The person's own profile, credentials and endpoints are out of the program's reach. The
+        emulator is its proxy too, since S3 Control is asked at ``<account>.127.0.0.1``, a name that
+        no resolver knows.
         """
         proxied = self._environ.get("NO_PROXY") or self._environ.get("no_proxy")
         no_proxy = ",".join(filter(None, [proxied, HOST]))
@@ -165,6 +167,8 @@ class Emulator:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "HTTP_PROXY": self.endpoint_url,
+            "http_proxy": self.endpoint_url,
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
         }

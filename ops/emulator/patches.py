@@ -11,11 +11,16 @@ patch can go.
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
+import xmltodict
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores, utcnow
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPC, VPCBackend
@@ -24,14 +29,24 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.exceptions import DuplicateLoadBalancerName
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.kms.models import Alias, KmsBackend
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.responses import LogsResponse
 from moto.moto_api._internal import mock_random
-from moto.rds.models import DBInstance, DBParameterGroup
+from moto.rds.exceptions import DBParameterGroupNotFoundError, RDSClientError
+from moto.rds.models import DBInstance, DBParameterGroup, MasterUserSecret, RDSBackend
 from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
+from moto.secretsmanager.models import FakeSecret
+from moto.wafv2.exceptions import WAFNonexistentItemException
+from moto.wafv2.responses import WAFV2Response
+
+from ops.emulator import deployments
 
 Replace = Callable[[Any, str, Any], None]
 Patch = Callable[[Replace], None]
+
+AUTHORITY = "rds-ca-rsa2048-g1"  # of new databases' certificates
 
 
 def scaling_tags(replace: Replace) -> None:
@@ -51,13 +66,19 @@ def scaling_tags(replace: Replace) -> None:
     def list_tags_for_resource(self: ApplicationAutoScalingResponse) -> str:
         return json.dumps({"Tags": tags_by_arn.get(self._get_param("ResourceARN"), {})})
 
+    def tags_of(self: ApplicationAutoScalingResponse) -> dict[str, str]:
+        arn = self._get_param("ResourceARN")
+        if arn not in tags_by_arn:
+            raise JsonRESTError("ResourceNotFoundException", f"There is no {arn}")
+        return tags_by_arn[arn]
+
     def tag_resource(self: ApplicationAutoScalingResponse) -> str:
-        tags_by_arn[self._get_param("ResourceARN")].update(self._get_param("Tags"))
+        tags_of(self).update(self._get_param("Tags"))
         return "{}"
 
     def untag_resource(self: ApplicationAutoScalingResponse) -> str:
         for key in self._get_param("TagKeys"):
-            tags_by_arn[self._get_param("ResourceARN")].pop(key, None)
+            tags_of(self).pop(key, None)
         return "{}"
 
     replace(ApplicationAutoScalingResponse, "register_scalable_target", register_scalable_target)
@@ -133,6 +154,67 @@ def bucket_events(replace: Replace) -> None:
     replace(S3Response, "get_bucket_notification", get_bucket_notification)
 
 
+def bucket_tags(replace: Replace) -> None:
+    """CreateBucket keeps the tags that it is given; moto drops them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    put = S3Response._bucket_response_put
+
+    def put_bucket(self: S3Response, request: Any, bucket_name: str, querystring: Any) -> Any:
+        answer = put(self, request, bucket_name, querystring)
+        if not querystring and self.body:
+            given = xmltodict.parse(self.body, force_list=("Tag",))
+            tags = (given.get("CreateBucketConfiguration") or {}).get("Tags") or {"Tag": []}
+            named = {tag["Key"]: tag["Value"] or "" for tag in tags["Tag"]}
+            self.backend.put_bucket_tagging(bucket_name, named)
+        return answer
+
+    replace(S3Response, "_bucket_response_put", put_bucket)
+
+
+def log_group_keys(replace: Replace) -> None:
+    """A log group's key can be changed and taken away; moto has neither call (501).
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+    """
+
+    def change(self: LogsResponse, key: str | None) -> str:
+        name = self._get_param("logGroupName")
+        if name not in self.logs_backend.groups:
+            raise ResourceNotFoundException
+        self.logs_backend.groups[name].kms_key_id = key
+        return "{}"
+
+    def associate_kms_key(self: LogsResponse) -> str:
+        return change(self, self._get_param("kmsKeyId"))
+
+    def disassociate_kms_key(self: LogsResponse) -> str:
+        return change(self, None)
+
+    replace(LogsResponse, "associate_kms_key", associate_kms_key)
+    replace(LogsResponse, "disassociate_kms_key", disassociate_kms_key)
+
+
+def firewall_resources(replace: Replace) -> None:
+    """A web ACL says what it protects; moto does not have the call (501).
+
+    https://docs.aws.amazon.com/waf/latest/APIReference/API_ListResourcesForWebACL.html
+    """
+
+    def list_resources_for_web_acl(self: WAFV2Response) -> Any:
+        asked = json.loads(self.body)
+        acl = self.wafv2_backend.wacls.get(asked["WebACLArn"])
+        if acl is None:
+            raise WAFNonexistentItemException
+        kind = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
+        part = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}.get(kind, kind)
+        found = [arn for arn in acl.associated_resources if part in arn]
+        return 200, {"Content-Type": "application/json"}, json.dumps({"ResourceArns": found})
+
+    replace(WAFV2Response, "list_resources_for_web_acl", list_resources_for_web_acl)
+
+
 def service_settings(replace: Replace) -> None:
     """CreateService keeps what it is given; moto drops what its own constructor has no argument
     for: enableExecuteCommand, healthCheckGracePeriodSeconds, deploymentConfiguration and more.
@@ -153,6 +235,27 @@ def service_settings(replace: Replace) -> None:
     replace(EC2ContainerServiceResponse, "create_service", create_service)
 
 
+def updates_deploy(replace: Replace) -> None:
+    """UpdateService with another task definition, or another of what a task is made of, begins a
+    deployment; moto changes the one that is there, unless ``forceNewDeployment`` is set.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    """
+    update = EC2ContainerServiceBackend.update_service
+
+    def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
+        forced = properties.pop("force_new_deployment", False)
+        cluster, name = properties.get("cluster", "default"), properties["service"].split("/")[-1]
+        before = dict(vars(self._get_service(cluster, name)))
+        service = update(self, properties)
+        changed = any(before.get(each) != vars(service).get(each) for each in deployments.TRIGGERS)
+        if service.deployments and (forced or changed):
+            deployments.begin(service)
+        return service
+
+    replace(EC2ContainerServiceBackend, "update_service", update_service)
+
+
 def tasks_run(replace: Replace) -> None:
     """ECS starts tasks until as many run as are wanted; moto never starts one, so that waiting for
     a steady state has no end.
@@ -166,19 +269,8 @@ def tasks_run(replace: Replace) -> None:
     update = EC2ContainerServiceBackend.update_service
 
     def settle(self: EC2ContainerServiceBackend, service: Service) -> Service:
-        count, now = service.desired_count, utcnow()
-        service.running_count, service.pending_count = count, 0
-        for deployment in service.deployments:
-            deployment |= {
-                "taskDefinition": service.task_definition,
-                "networkConfiguration": service.network_configuration,
-                "desiredCount": count,
-                "runningCount": count,
-                "pendingCount": 0,
-                "rolloutState": "COMPLETED",
-                "rolloutStateReason": f"ECS deployment {deployment['id']} completed.",
-                "updatedAt": now,
-            }
+        if service.deployments:
+            deployments.complete(service)
         cluster = self.clusters[service.cluster_name]
         cluster.pending_tasks_count = 0
         cluster.running_tasks_count = sum(
@@ -187,9 +279,8 @@ def tasks_run(replace: Replace) -> None:
             if (each.cluster_name, each.status) == (cluster.name, "ACTIVE")
         )
         message = f"(service {service.name}) has reached a steady state."
-        service.events.insert(
-            0, {"id": str(mock_random.uuid4()), "createdAt": now, "message": message}
-        )
+        event = {"id": str(mock_random.uuid4()), "createdAt": utcnow(), "message": message}
+        service.events.insert(0, event)
         return service
 
     def create_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
@@ -200,6 +291,65 @@ def tasks_run(replace: Replace) -> None:
 
     replace(EC2ContainerServiceBackend, "create_service", create_service)
     replace(EC2ContainerServiceBackend, "update_service", update_service)
+
+
+def service_deployments(replace: Replace) -> None:
+    """Each deployment of a service has a record that stays, and says how it ended; moto has
+    neither ListServiceDeployments nor DescribeServiceDeployments (501), on which provider 6.4 and
+    later wait for a steady state.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
+    """
+    create = EC2ContainerServiceBackend.create_service
+    update = EC2ContainerServiceBackend.update_service
+
+    def create_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
+        service = create(self, *args, **options)
+        deployments.remember(service, began=True)
+        return service
+
+    def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
+        cluster, name = properties.get("cluster", "default"), properties["service"].split("/")[-1]
+        deployments.remember(self._get_service(cluster, name))
+        service = update(self, properties)
+        deployments.remember(service, began=True)
+        return service
+
+    def list_service_deployments(self: EC2ContainerServiceResponse) -> ActionResult:
+        cluster = self._get_param("cluster", "default")
+        service = self.ecs_backend._get_service(cluster, self._get_param("service").split("/")[-1])
+        deployments.remember(service)
+        made = self._get_param("createdAt") or {}
+        found = deployments.chosen(
+            service,
+            statuses=self._get_param("status") or (),
+            after=made.get("after"),
+            before=made.get("before"),
+        )
+        start = int(self._get_param("nextToken") or 0)
+        end = start + int(self._get_param("maxResults") or deployments.PAGE)
+        shown = [deployments.listed(service, each) for each in found[start:end]]
+        more = {"nextToken": str(end)} if end < len(found) else {}
+        return ActionResult({"serviceDeployments": shown, **more})
+
+    def describe_service_deployments(self: EC2ContainerServiceResponse) -> ActionResult:
+        known = {}
+        for service in self.ecs_backend.services.values():
+            deployments.remember(service)
+            for each in deployments.rollouts(service):
+                known[deployments.arn(service, each)] = service, each
+        wanted = self._get_param("serviceDeploymentArns")
+        missing = [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn not in known]
+        found = [deployments.described(*known[arn]) for arn in wanted if arn in known]
+        return ActionResult({"serviceDeployments": found, "failures": missing})
+
+    replace(EC2ContainerServiceBackend, "create_service", create_service)
+    replace(EC2ContainerServiceBackend, "update_service", update_service)
+    replace(EC2ContainerServiceResponse, "list_service_deployments", list_service_deployments)
+    replace(
+        EC2ContainerServiceResponse, "describe_service_deployments", describe_service_deployments
+    )
 
 
 def deleted_is_not_listed(replace: Replace) -> None:
@@ -246,7 +396,7 @@ def load_balancer_names(replace: Replace) -> None:
 
 def nat_interfaces(replace: Replace) -> None:
     """A NAT gateway's network interface is AWS's, and goes with it; moto shows it as one's own and
-    leaves it behind.
+    leaves it behind. It fails (500) where there is no such gateway.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
     """
@@ -259,6 +409,8 @@ def nat_interfaces(replace: Replace) -> None:
         interface.interface_type, interface.requester_managed = "nat_gateway", True
 
     def delete_nat_gateway(self: Any, nat_gateway_id: str) -> NatGateway:
+        if nat_gateway_id not in self.nat_gateways:
+            raise EC2ClientError("NatGatewayNotFound", f"There is no {nat_gateway_id}")
         gateway = delete(self, nat_gateway_id)
         interface = gateway._eni
         self.enis.pop(interface.id, None)
@@ -266,6 +418,15 @@ def nat_interfaces(replace: Replace) -> None:
 
     replace(NatGateway, "__init__", init)
     replace(NatGatewayBackend, "delete_nat_gateway", delete_nat_gateway)
+
+
+def nat_availability(replace: Replace) -> None:
+    """A NAT gateway of one subnet is zonal, and says so; moto doesn't. Provider 6.24 and later read
+    no more of one than its id without.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
+    """
+    replace(NatGateway, "availability_mode", "zonal")
 
 
 def network_acls_go(replace: Replace) -> None:
@@ -417,16 +578,156 @@ def event_subscriptions(replace: Replace) -> None:
         replace(RDSResponse, call.__name__, call)
 
 
+def parameters_reset(replace: Replace) -> None:
+    """A parameter that is taken out of a group goes back to its default; moto doesn't have the call
+    (501).
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ResetDBParameterGroup.html
+    """
+
+    def reset_db_parameter_group(self: RDSResponse) -> ActionResult:
+        name = self.params["DBParameterGroupName"]
+        group = self.backend.db_parameter_groups.get(name)
+        if group is None:
+            raise DBParameterGroupNotFoundError(name)
+        names = [each["ParameterName"] for each in self.params.get("Parameters", [])]
+        if self.params.get("ResetAllParameters"):
+            names = list(group.parameters)
+        for each in names:
+            group.parameters.pop(each, None)
+        return ActionResult({"DBParameterGroupName": name})
+
+    replace(RDSResponse, "reset_db_parameter_group", reset_db_parameter_group)
+
+
+def database_certificate(replace: Replace) -> None:
+    """A database has a certificate of an authority of its region, which ends in a year; moto has
+    neither its dates nor DescribeCertificates (501).
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+    """
+    make = DBInstance.__init__
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        if self.ca_certificate_identifier == "rds-ca-default":
+            self.ca_certificate_identifier = AUTHORITY
+        vars(self)["certificate_details"] = {
+            "CAIdentifier": self.ca_certificate_identifier,
+            "ValidTill": utcnow() + timedelta(days=365),
+        }
+
+    def describe_certificates(self: RDSResponse) -> ActionResult:
+        asked = self.params.get("CertificateIdentifier", AUTHORITY)
+        if asked != AUTHORITY:
+            raise RDSClientError("CertificateNotFound", f"Certificate not found: {asked}")
+        found = {
+            "CertificateIdentifier": AUTHORITY,
+            "CertificateType": "CA",
+            "ValidFrom": datetime(2021, 5, 25, 22, 34, 57),
+            "ValidTill": datetime(2061, 5, 25, 23, 34, 57),
+            "CertificateArn": f"arn:{self.partition}:rds:{self.region}::cert:{AUTHORITY}",
+            "CustomerOverride": False,
+        }
+        return ActionResult(
+            {"DefaultCertificateForNewLaunches": AUTHORITY, "Certificates": [found]}
+        )
+
+    replace(DBInstance, "__init__", init)
+    replace(RDSResponse, "describe_certificates", describe_certificates)
+
+
+def database_monitoring(replace: Replace) -> None:
+    """A database whose system is monitored says where that goes; moto doesn't.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Monitoring.OS.CloudWatchLogs.html
+    """
+
+    def stream(self: DBInstance) -> str | None:
+        if not self.monitoring_interval:
+            return None
+        group = f"arn:{self.partition}:logs:{self.region}:{self.account_id}:log-group:RDSOSMetrics"
+        return f"{group}:log-stream:{self.dbi_resource_id}"
+
+    replace(DBInstance, "enhanced_monitoring_resource_arn", property(stream))
+
+
+def database_interface(replace: Replace) -> None:
+    """A database has a network interface, which is AWS's, in its subnets and with its security
+    groups; moto has none, so that those groups seem to be of no use.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
+    """
+    make, update = DBInstance.__init__, DBInstance.update
+    delete = RDSBackend.delete_db_instance
+
+    def init(self: DBInstance, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        group = vars(self).get("db_subnet_group")
+        if group is None:
+            return
+        interface = ec2_backends[self.account_id][self.region].create_network_interface(
+            group._subnets[0],
+            "",
+            group_ids=self.vpc_security_group_ids,
+            description="RDSNetworkInterface",
+        )
+        interface.requester_managed, interface.requester_id = True, "amazon-rds"
+        interface.status = "in-use"
+        vars(self)["interface_id"] = interface.id
+
+    def update_groups(self: DBInstance, *args: Any, **options: Any) -> None:
+        update(self, *args, **options)
+        if interface := vars(self).get("interface_id"):
+            ec2_backends[self.account_id][self.region].modify_network_interface_attribute(
+                interface, self.vpc_security_group_ids
+            )
+
+    def delete_db_instance(self: RDSBackend, *args: Any, **options: Any) -> DBInstance:
+        database = delete(self, *args, **options)
+        interfaces = ec2_backends[self.account_id][self.region_name].enis
+        interfaces.pop(vars(database).get("interface_id", ""), None)
+        return database
+
+    replace(DBInstance, "__init__", init)
+    replace(DBInstance, "update", update_groups)
+    replace(RDSBackend, "delete_db_instance", delete_db_instance)
+
+
+def database_secret_rotates(replace: Replace) -> None:
+    """RDS has a password that it manages rotated every seven days; moto says it never is.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
+    """
+    create = MasterUserSecret._create_secret
+
+    def create_secret(self: MasterUserSecret, kms_key_id: str | None) -> FakeSecret:
+        secret = create(self, kms_key_id)
+        secret.rotation_requested = secret.rotation_enabled = True
+        secret.auto_rotate_after_days = 7
+        secret.last_rotation_date = int(utcnow().timestamp())
+        secret.next_rotation_date = secret.last_rotation_date + 7 * 24 * 3600
+        return secret
+
+    replace(MasterUserSecret, "_create_secret", create_secret)
+
+
 PATCHES: tuple[Patch, ...] = (
     scaling_tags,
     scaling_policy_names,
     tls_only_buckets,
     bucket_events,
+    bucket_tags,
+    log_group_keys,
+    firewall_resources,
     service_settings,
+    updates_deploy,
     tasks_run,
+    service_deployments,
     deleted_is_not_listed,
     load_balancer_names,
     nat_interfaces,
+    nat_availability,
     network_acls_go,
     rule_descriptions,
     keys_of_aws,
@@ -435,6 +736,11 @@ PATCHES: tuple[Patch, ...] = (
     database_secret_stays,
     parameter_sources,
     event_subscriptions,
+    parameters_reset,
+    database_certificate,
+    database_monitoring,
+    database_interface,
+    database_secret_rotates,
 )
 
 

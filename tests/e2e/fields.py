@@ -15,6 +15,7 @@ from lib.config.environment_config import StateBackend
 from ops.fields.changes import BASE, CHANGES, ELSEWHERE, base_of, step_of
 from ops.parity.walk import with_fields
 from ops.sandbox import Sandbox, Site
+from ops.terraform_provider import write_override
 from tests.e2e.conftest import SUFFIX
 from tests.synthesized import Synthesized
 
@@ -48,8 +49,7 @@ def effects(sandbox: Sandbox, sites: Mapping[str, Site]) -> dict[str, str]:
             batch = {path: changed[path] for path in islice(paths, BATCH)}
             folder = sites[name].stack_folder.with_name(f"changes{number}")
             folder.mkdir()
-            if sandbox.mirror:
-                sandbox.mirror.write_override(folder)
+            write_override(folder, sandbox.provider.version)
             changes = planned(batch, sites[name].state, folder, sandbox.environ(sites[name]))
             found |= {path: told(changes[path]) for path in batch}
     return {path: found[path] for path in CHANGES | ELSEWHERE}

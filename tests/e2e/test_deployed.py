@@ -25,6 +25,7 @@ from ops.policy import nag
 from ops.policy.command import triage
 from ops.policy.stack import Stack
 from ops.sandbox import Sandbox
+from ops.terraform_provider import write_override
 from tests.conftest import BY_NAME
 from tests.e2e import calls, fields, plans
 from tests.e2e.conftest import SUFFIX, opened
@@ -358,8 +359,7 @@ def _ops(sandbox, monkeypatch):
     init = Planned.init
 
     def init_with_the_mirror(stack, *arguments):
-        if opened_sandbox.mirror:
-            opened_sandbox.mirror.write_override(stack.folder)
+        write_override(stack.folder, opened_sandbox.provider.version)
         init(stack, *arguments)
 
     monkeypatch.setattr(Planned, "init", init_with_the_mirror)

@@ -72,6 +72,7 @@ def test_a_program_in_its_environment_works_in_it_and_nowhere_else(tmp_path: Pat
         assert environ["AWS_ENDPOINT_URL"] == mine.endpoint_url
         assert environ["AWS_REGION"] == environ["AWS_DEFAULT_REGION"] == REGION
         assert environ["NO_PROXY"] == environ["no_proxy"] == "example.com,127.0.0.1"
+        assert environ["HTTP_PROXY"] == environ["http_proxy"] == mine.endpoint_url
         assert _account_seen_in(environ) == "123456789012"
 
 

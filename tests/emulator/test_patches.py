@@ -6,6 +6,7 @@ moto as it is, where it has to fail, and with all patches, where it has to pass.
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -200,6 +201,25 @@ def _tasks_run() -> None:
     assert (cluster["runningTasksCount"], cluster["pendingTasksCount"]) == (0, 0)
 
 
+def _updates_deploy() -> None:
+    ecs = _service()
+    first = _described(ecs)["deployments"][0]["id"]
+    ecs.update_service(cluster="cluster", service="service", desiredCount=3)
+    assert _described(ecs)["deployments"][0]["id"] == first
+    ecs.update_service(cluster="cluster", service="service", taskDefinition="task:2")
+    assert _described(ecs)["deployments"][0]["id"] != first
+
+
+def _service_deployments() -> None:
+    ecs = _service()
+    names = {"cluster": "cluster", "service": "service"}
+    [listed] = ecs.list_service_deployments(**names)["serviceDeployments"]
+    described = ecs.describe_service_deployments(
+        serviceDeploymentArns=[listed["serviceDeploymentArn"]]
+    )
+    assert described["serviceDeployments"][0]["status"] == listed["status"] == "SUCCESSFUL"
+
+
 def _deleted_is_not_listed() -> None:
     ecs = _service()
     assert ecs.list_services(cluster="cluster")["serviceArns"]
@@ -321,3 +341,136 @@ def _event_subscriptions() -> None:
     [found] = rds.describe_event_subscriptions()["EventSubscriptionsList"]
     assert (found["Enabled"], found["SnsTopicArn"]) == (False, topic)
     assert (found["EventCategoriesList"], found["SourceIdsList"]) == (["failure"], ["two"])
+
+
+def _bucket_tags() -> None:
+    s3 = _client("s3")
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"Tags": tags})
+    assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == tags
+    control = _client("s3control")
+    names = {"AccountId": "123456789012", "ResourceArn": "arn:aws:s3:::bucket"}
+    control.tag_resource(**names, Tags=[{"Key": "a", "Value": "2"}])
+    control.untag_resource(**names, TagKeys=["b"])
+    assert control.list_tags_for_resource(**names)["Tags"] == [{"Key": "a", "Value": "2"}]
+    assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == [{"Key": "a", "Value": "2"}]
+    s3.create_bucket(Bucket="plain")
+    assert control.list_tags_for_resource(**names | {"ResourceArn": "arn:aws:s3:::plain"})
+
+
+def _log_group_keys() -> None:
+    logs = _client("logs")
+    logs.create_log_group(logGroupName="group", kmsKeyId="arn:first")
+    for change, key in (
+        (lambda: logs.associate_kms_key(logGroupName="group", kmsKeyId="arn:other"), "arn:other"),
+        (lambda: logs.disassociate_kms_key(logGroupName="group"), None),
+    ):
+        change()
+        [group] = logs.describe_log_groups()["logGroups"]
+        assert group.get("kmsKeyId") == key
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.disassociate_kms_key(logGroupName="other")
+
+
+def _firewall_resources() -> None:
+    waf = _client("wafv2")
+    visibility = {
+        "SampledRequestsEnabled": False,
+        "CloudWatchMetricsEnabled": False,
+        "MetricName": "acl",
+    }
+    arn = waf.create_web_acl(
+        Name="acl", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=visibility
+    )["Summary"]["ARN"]
+    balancer = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/1"
+    waf.associate_web_acl(WebACLArn=arn, ResourceArn=balancer)
+    assert waf.list_resources_for_web_acl(WebACLArn=arn)["ResourceArns"] == [balancer]
+    gateways = waf.list_resources_for_web_acl(WebACLArn=arn, ResourceType="API_GATEWAY")
+    assert gateways["ResourceArns"] == []
+    with pytest.raises(waf.exceptions.WAFNonexistentItemException):
+        waf.list_resources_for_web_acl(WebACLArn=f"{arn}-other")
+
+
+def _nat_availability() -> None:
+    ec2 = _client("ec2")
+    [subnet, *_] = ec2.describe_subnets()["Subnets"]
+    ec2.create_nat_gateway(SubnetId=subnet["SubnetId"], ConnectivityType="private")
+    [gateway] = ec2.describe_nat_gateways()["NatGateways"]
+    assert gateway["AvailabilityMode"] == "zonal"
+
+
+def _parameters_reset() -> None:
+    rds, group = _client("rds"), {"DBParameterGroupName": "group"}
+    rds.create_db_parameter_group(
+        **group, DBParameterGroupFamily="postgres14", Description="parameters"
+    )
+    values = [
+        {"ParameterName": name, "ParameterValue": "1", "ApplyMethod": "immediate"}
+        for name in ("a", "b", "c")
+    ]
+    rds.modify_db_parameter_group(**group, Parameters=values)
+
+    def names() -> list[str]:
+        return [each["ParameterName"] for each in rds.describe_db_parameters(**group)["Parameters"]]
+
+    rds.reset_db_parameter_group(**group, Parameters=values[:1])
+    assert names() == ["b", "c"]
+    rds.reset_db_parameter_group(**group, ResetAllParameters=True)
+    assert names() == []
+    with pytest.raises(rds.exceptions.DBParameterGroupNotFoundFault):
+        rds.reset_db_parameter_group(DBParameterGroupName="other", ResetAllParameters=True)
+
+
+def _database_certificate() -> None:
+    made, rds = _database(), _client("rds")
+    assert made["CertificateDetails"]["CAIdentifier"] == made["CACertificateIdentifier"]
+    assert made["CertificateDetails"]["ValidTill"] > datetime.now(UTC)
+    [authority] = rds.describe_certificates(CertificateIdentifier=made["CACertificateIdentifier"])[
+        "Certificates"
+    ]
+    assert authority["ValidFrom"] < datetime.now(UTC) < authority["ValidTill"]
+    with pytest.raises(rds.exceptions.CertificateNotFoundFault):
+        rds.describe_certificates(CertificateIdentifier="rds-ca-2015")
+
+
+def _database_monitoring() -> None:
+    role = "arn:aws:iam::123456789012:role/monitoring"
+    made = _database("watched", MonitoringInterval=60, MonitoringRoleArn=role)
+    assert made["EnhancedMonitoringResourceArn"].endswith(f"log-stream:{made['DbiResourceId']}")
+    assert ":log-group:RDSOSMetrics:" in made["EnhancedMonitoringResourceArn"]
+    assert "EnhancedMonitoringResourceArn" not in _database("unwatched")
+
+
+def _database_interface() -> None:
+    ec2, rds = _client("ec2"), _client("rds")
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]]
+    groups = [
+        ec2.create_security_group(GroupName=name, Description=name)["GroupId"]
+        for name in ("first", "second")
+    ]
+    rds.create_db_subnet_group(
+        DBSubnetGroupName="subnets", DBSubnetGroupDescription="subnets", SubnetIds=subnets
+    )
+    _database(DBSubnetGroupName="subnets", VpcSecurityGroupIds=groups[:1])
+
+    def interfaces() -> list[dict[str, Any]]:
+        return ec2.describe_network_interfaces()["NetworkInterfaces"]
+
+    [interface] = interfaces()
+    assert interface["RequesterManaged"] is True
+    assert interface["SubnetId"] in subnets
+    assert [each["GroupId"] for each in interface["Groups"]] == groups[:1]
+    rds.modify_db_instance(DBInstanceIdentifier="db", VpcSecurityGroupIds=groups[1:])
+    [interface] = interfaces()
+    assert [each["GroupId"] for each in interface["Groups"]] == groups[1:]
+    rds.delete_db_instance(DBInstanceIdentifier="db", SkipFinalSnapshot=True)
+    assert interfaces() == []
+
+
+def _database_secret_rotates() -> None:
+    arn = _database()["MasterUserSecret"]["SecretArn"]
+    secret = _client("secretsmanager").describe_secret(SecretId=arn)
+    assert secret["RotationEnabled"] is True
+    assert secret["RotationRules"] == {"AutomaticallyAfterDays": 7}
+    assert secret["OwningService"] == "rds"
+    assert secret["NextRotationDate"] > datetime.now(UTC)

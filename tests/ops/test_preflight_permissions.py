@@ -3,6 +3,7 @@
 moto has no policy simulator: botocore's Stubber answers in its place, and holds each question.
 """
 
+import copy
 import dataclasses
 import io
 import json
@@ -33,6 +34,7 @@ ACCOUNT = "123456789012"
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/3f7b5l"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployers/deploy"
 ASSUMED = f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/tap"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 VARIANTS = [  # what makes types and arguments come and go
     *((name, {}, False) for name in BY_NAME),
     ("prod", {}, True),
@@ -50,6 +52,14 @@ def needs_of(config, document, account=ACCOUNT):
     return needs.needs_of(Stack.read(document), config, naming, account)
 
 
+def bounded(stack):
+    """The same stack, its roles with a permissions boundary."""
+    document = copy.deepcopy(stack.document)
+    for role in document["resource"]["aws_iam_role"].values():
+        role["permissions_boundary"] = BOUNDARY
+    return Synthesized(stack.config, document)
+
+
 @pytest.fixture(scope="module", name="variants")
 def _variants():
     """The synthesized stacks, and what each needs."""
@@ -57,7 +67,7 @@ def _variants():
         Synthesized.of(changed(BY_NAME[name], **changes), password_given=given)
         for name, changes, given in VARIANTS
     ]
-    return [(stack, needs_of(stack.config, stack.document)) for stack in made]
+    return [(stack, needs_of(stack.config, stack.document)) for stack in (*made, bounded(made[2]))]
 
 
 def test_each_type_that_an_environment_has_is_in_the_table_and_no_other(variants):
@@ -119,7 +129,7 @@ def test_the_one_policy_of_aws_is_the_only_one_that_may_be_attached(variants):
     for _, found in variants:
         for need in found:
             if need.action == "iam:AttachRolePolicy":
-                ((key, arn),) = need.context
+                key, arn = need.context[-1]
                 assert key == "iam:PolicyARN" and arn.endswith("/AmazonRDSEnhancedMonitoringRole")
                 assert arn.startswith("arn:aws:iam::aws:policy/")
 
@@ -152,34 +162,151 @@ def test_arns_are_of_the_partition(shipped, region, partition):
 # --- the policy ------------------------------------------------------------------------------
 
 
-def allows(documents, need):
-    """Whether IAM would allow it: without the Denys, wildcards and operators that we don't use."""
-    return any(
-        need.action in statement["Action"]
-        and any(fnmatchcase(need.on.example, pattern) for pattern in statement["Resource"])
-        and all(
-            dict(need.context).get(key) == value
-            for conditions in statement.get("Condition", {}).values()
-            for key, value in conditions.items()
-        )
+def allows(documents, action, arn, context):
+    """Whether IAM would allow it: of the elements and operators that we use."""
+    effects = {
+        statement["Effect"]
         for document in documents
         for statement in document["Statement"]
-    )
+        if action in statement["Action"]
+        and any(fnmatchcase(arn, pattern) for pattern in statement["Resource"])
+        and all(
+            (key not in context) if operator == "Null" else context.get(key) == value
+            for operator, conditions in statement.get("Condition", {}).items()
+            for key, value in conditions.items()
+        )
+    }
+    return effects == {"Allow"}
+
+
+def known(need):
+    """The keys that a request has."""
+    return {key: value for key, value in need.context if value != needs.ABSENT}
 
 
 def test_the_policy_allows_all_that_is_needed_and_nothing_else(variants):
     for _, found in variants:
         documents = policy.documents(found)
         for need in found:
-            assert allows(documents, need), need
-        needed = {(need.action, need.on.pattern, need.context) for need in found}
+            assert allows(documents, need.action, need.on.example, known(need)), need
+        needed = {(need.action, need.on.pattern, frozenset(need.context)) for need in found}
         for document in documents:
             for statement in document["Statement"]:
-                conditions = statement.get("Condition", {}).values()
-                context = tuple(pair for condition in conditions for pair in condition.items())
+                context = frozenset(
+                    (key, needs.ABSENT if operator == "Null" else value)
+                    for operator, conditions in statement.get("Condition", {}).items()
+                    for key, value in conditions.items()
+                )
                 for action in statement["Action"]:
                     for pattern in statement["Resource"]:
                         assert (action, pattern, context) in needed
+
+
+def tags(kind, environment):
+    return {f"aws:{kind}/Environment": environment, f"aws:{kind}/Suffix": SUFFIX}
+
+
+def test_what_aws_names_is_out_of_another_environment_s_reach(variants):
+    """In the same account: dev's role, and each thing of production's that it would change."""
+    dev, prod = variants[4][1], variants[2][1]
+    documents = policy.documents(dev)
+    reached = set()
+    for need in prod:
+        changes = not need.action.split(":")[1].startswith(needs.READS)
+        if changes and need.on.pattern.endswith("/*") and ":ec2:" in need.on.pattern:
+            mine = tags("ResourceTag", "prod") | tags("RequestTag", "dev")
+            if allows(documents, need.action, need.on.example, mine):
+                reached.add((need.action, need.on.pattern.split(":")[5]))
+    # Only what does not exist before the call: it has no tags yet but those of the request.
+    assert reached and all(
+        action.startswith(("ec2:Allocate", "ec2:Authorize", "ec2:Create")) for action, _ in reached
+    )
+    assert not {action for action, _ in reached} & {"ec2:CreateRoute", "ec2:CreateTags"}
+    for action in ("ec2:CreateSubnet", "ec2:CreateSecurityGroup", "ec2:CreateRouteTable"):
+        arn = f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-0123456789abcdef0"
+        assert allows(documents, action, arn, tags("ResourceTag", "dev"))
+        assert not allows(documents, action, arn, tags("ResourceTag", "prod"))
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/3f7b5l"
+    for action in ("kms:ScheduleKeyDeletion", "kms:PutKeyPolicy", "kms:TagResource"):
+        assert allows(documents, action, key, tags("ResourceTag", "dev"))
+        foreign = tags("ResourceTag", "prod") | tags("RequestTag", "dev")
+        assert not allows(documents, action, key, foreign)
+
+
+def test_with_a_boundary_no_role_is_given_a_right_without_it(variants):
+    stack, found = variants[-1]
+    naming = NamingModule(stack.config.name, stack.config.region, SUFFIX)
+    subject = Subject(stack.config, naming, Stack.read(stack.document), {})
+    documents = policy.policies(subject, policy.Purpose.DEPLOY, ACCOUNT)
+    assert needs.BOUNDED <= {need.action for need in found}
+    for need in found:
+        if need.action in needs.BOUNDED:
+            context = known(need)
+            assert context.pop("iam:PermissionsBoundary") == BOUNDARY
+            assert not allows(documents, need.action, need.on.example, context)
+            other = {**context, "iam:PermissionsBoundary": f"{BOUNDARY}-other"}
+            assert not allows(documents, need.action, need.on.example, other)
+        assert allows(documents, need.action, need.on.example, known(need))
+    everything = {"Effect": "Allow", "Resource": ["*"]}
+    for action, arn in (
+        ("iam:DeleteRolePermissionsBoundary", f"arn:aws:iam::{ACCOUNT}:role/any"),
+        ("iam:CreatePolicyVersion", BOUNDARY),
+        ("iam:DeletePolicy", BOUNDARY),
+    ):
+        also = {"Statement": [everything | {"Action": [action]}]}
+        assert allows([also], action, arn, {})
+        assert not allows([*documents, also], action, arn, {})
+
+
+def test_without_a_boundary_nothing_is_denied(variants):
+    for stack, _ in variants[:-1]:
+        bounds = needs.boundaries(Stack.read(stack.document))
+        assert bounds == [] == policy.denials(bounds, ACCOUNT)
+
+
+def test_a_teardown_may_empty_what_a_deploy_may_not(shipped):
+    stack = shipped("prod")
+    naming = NamingModule("prod", stack.config.region, SUFFIX, None)
+    made = needs.needs_of(Stack.read(stack.document), stack.config, naming, ACCOUNT, teardown=True)
+    more = {(n.action, n.on.pattern) for n in {*made} - {*needs_of(stack.config, stack.document)}}
+    state = f"arn:aws:s3:::prod-us-east-1-tfstate-{SUFFIX}"
+    assert ("s3:DeleteObject", f"{state}/tap-prod-{SUFFIX}/terraform.tfstate") in more
+    buckets = {resource["bucket"] for resource in stack.all("aws_s3_bucket")}
+    for bucket in buckets:
+        assert {
+            ("s3:DeleteObject", f"arn:aws:s3:::{bucket}/*"),
+            ("s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/*"),
+        } <= more
+    assert {action.split(":")[0] for action, _ in more} == {"s3"}
+
+
+def test_the_reading_policy_changes_nothing_and_reads_the_state_and_a_given_password(variants):
+    for stack, found in variants:
+        read = needs.reading(found, "us-east-1")
+        writes = {n for n in read if not n.action.split(":")[1].startswith(needs.READS)}
+        given = any("aws_secretsmanager_secret_version" in r.address for r in stack.resources)
+        assert {n.action for n in writes} == ({"kms:Decrypt"} if given else set())
+        assert all(dict(n.context).keys() == {"kms:ViaService"} for n in writes)
+        actions = {need.action for need in read}
+        assert ("secretsmanager:GetSecretValue" in actions) is given
+        assert {"s3:GetObject", "ec2:DescribeVpcs", "iam:GetRole", "s3:ListBucket"} <= actions
+        assert not {"s3:PutObject", "dynamodb:PutItem"} & actions
+
+
+@pytest.mark.parametrize("purpose", policy.Purpose)
+def test_the_command_prints_each_policy(monkeypatch, capsys, purpose):
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", SUFFIX)
+    assert main(["preflight", "--policy", purpose]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    words = {
+        action
+        for document in printed.values()
+        for s in document["Statement"]
+        for action in s["Action"]
+    }
+    assert ("s3:DeleteObjectVersion" in words) is (purpose == "teardown")
+    assert ("rds:CreateDBInstance" in words) is (purpose != "read")
 
 
 def test_what_changes_anything_is_on_named_resources(variants):
@@ -569,7 +696,7 @@ def test_each_call_is_within_its_size_and_all_is_asked_once(variants):
             for resource in question.resources
         ]
         assert sorted(asked) == sorted({(n.action, n.on.example, n.context) for n in found})
-    assert len(permissions.questions(variants[2][1])) < 75, "each is a call"
+    assert len(permissions.questions(variants[2][1])) < 80, "each is a call"
     actions, arns = range(30), [needs.Arn(f"arn:{n}", f"arn:{n}") for n in range(20)]
     many = [needs.Need(f"ec2:Describe{action}", arn) for action in actions for arn in arns]
     sizes = [len(q.actions) * len(q.resources) for q in permissions.questions(many)]

@@ -5,6 +5,7 @@ The CLI, Terraform and the emulator are small scripts here; ``tests/e2e`` has th
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 from ops import graceful, sandbox
 from ops.__main__ import main
 from ops.emulator import client
-from ops.terraform_provider import SOURCE
+from ops.terraform_provider import PROVEN, SOURCE, sandbox_provider
 from tests import project
 
 STACK = "tap-dev-qa1"
@@ -64,7 +65,7 @@ class Fakes:
         self.temporary = folder / "temporary"
         self.log.touch()
         self.temporary.mkdir()
-        (folder / "mirror" / SOURCE / "5.100.0").mkdir(parents=True)
+        (folder / "mirror" / SOURCE / PROVEN).mkdir(parents=True)
         (folder / "home").mkdir()
         self.cli = self.script("cdktf", f"exec '{sys.executable}' '{self.program('cli', CLI)}' $@")
         program = self.program("emulator", EMULATOR)
@@ -250,12 +251,37 @@ def test_a_mirror_without_the_provider_is_told(fakes, monkeypatch, capfd):
 
 
 def test_neither_mirror_nor_registry_is_told(fakes, monkeypatch, capfd):
-    monkeypatch.setattr(sandbox, "find_mirror", lambda environ: None)
-    monkeypatch.setattr(Path, "home", lambda: fakes.folder / "home")
+    _no_mirror(fakes, monkeypatch)
     assert main(["sandbox"]) == 2
     shown = capfd.readouterr().err
     assert "no registry here" in shown
     assert "TF_PROVIDER_MIRROR=" in shown
+
+
+def _no_mirror(fakes, monkeypatch):
+    monkeypatch.setattr(
+        sandbox, "sandbox_provider", lambda environ: sandbox_provider(environ, addons=fakes.folder)
+    )
+    monkeypatch.setattr(Path, "home", lambda: fakes.folder / "home")
+    monkeypatch.delenv("TF_PROVIDER_MIRROR")
+    shutil.rmtree(fakes.folder / "mirror")
+
+
+@pytest.mark.parametrize(("tried", "version"), [(None, PROVEN), ("6.25.0", "6.25.0")])
+def test_a_registry_is_asked_for_the_proven_version(fakes, monkeypatch, capfd, tried, version):
+    _no_mirror(fakes, monkeypatch)
+    if tried:
+        monkeypatch.setenv("TAP_PROVIDER_VERSION", tried)
+    asked = fakes.folder / "asked.json"
+    terraform = (
+        f"cp ${{1#-chdir=}}/provider_override.tf.json '{asked}'; echo \"$@\" >> '{asked}.arguments'"
+    )
+    fakes.script("terraform", terraform)
+    assert main(["sandbox"]) == 0
+    wanted = json.loads(asked.read_text())["terraform"]["required_providers"]["aws"]
+    assert wanted == {"source": "hashicorp/aws", "version": version}
+    assert " init " in Path(f"{asked}.arguments").read_text()
+    assert f"sandbox: AWS provider {version}, " in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

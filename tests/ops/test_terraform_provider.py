@@ -1,11 +1,13 @@
-"""The provider mirror: found where it may be, its newest version asked for."""
+"""The provider: its mirror found where it may be, and the version that is asked for."""
 
 import json
+import re
 
 import pytest
 
 from lib.errors import TapError
-from ops.terraform_provider import SOURCE, find_mirror
+from ops.cdktf_cli import ROOT
+from ops.terraform_provider import PROVEN, SOURCE, find_mirror, sandbox_provider
 
 
 def make_mirror(folder, *entries):
@@ -62,3 +64,58 @@ def test_the_stack_asks_for_the_mirror_s_version(tmp_path):
     document = json.loads((tmp_path / "provider_override.tf.json").read_text())
     assert document["terraform"]["required_providers"]["aws"]["version"] == "5.100.0"
     assert f'path = "{tmp_path}"' in mirror.write_cli_config(tmp_path).read_text()
+
+
+@pytest.fixture(name="nowhere")
+def _nowhere(tmp_path):
+    """An environment without a mirror."""
+    return {"HOME": str(tmp_path / "home"), "XDG_DATA_DIRS": str(tmp_path / "share")}
+
+
+def test_the_sandbox_takes_the_proven_version_from_a_mirror_that_has_a_newer_one(tmp_path):
+    make_mirror(tmp_path, PROVEN, "6.25.0")
+    provider = sandbox_provider({"TF_PROVIDER_MIRROR": str(tmp_path)})
+    assert provider.version == PROVEN
+    assert provider.mirror is not None
+    assert (provider.mirror.folder, provider.mirror.version) == (tmp_path, PROVEN)
+    assert f"AWS provider {PROVEN}, proven with the embedded AWS, from {tmp_path}" in str(provider)
+
+
+def test_a_mirror_without_that_version_is_passed_over(tmp_path, nowhere):
+    make_mirror(tmp_path / "addons" / "a", "6.25.0")
+    make_mirror(tmp_path / "addons" / "b", PROVEN)
+    provider = sandbox_provider(nowhere, addons=tmp_path / "addons")
+    assert provider.mirror is not None
+    assert provider.mirror.folder == tmp_path / "addons" / "b"
+
+
+def test_where_no_mirror_is_the_registry_has_the_proven_version(tmp_path, nowhere):
+    provider = sandbox_provider(nowhere, addons=tmp_path / "addons")
+    assert (provider.version, provider.mirror) == (PROVEN, None)
+    assert "from the registry" in str(provider)
+
+
+def test_another_version_is_tried_on_demand(tmp_path, nowhere):
+    tried = nowhere | {"TAP_PROVIDER_VERSION": "6.25.0"}
+    provider = sandbox_provider(tried, addons=make_mirror(tmp_path / "addons", PROVEN))
+    assert (provider.version, provider.mirror) == ("6.25.0", None)
+    assert "6.25.0, tried, not proven, from the registry" in str(provider)
+
+
+def test_a_named_mirror_without_that_version_is_an_error(tmp_path):
+    make_mirror(tmp_path, "6.25.0")
+    with pytest.raises(TapError, match=f"no registry.*/aws {PROVEN} in"):
+        sandbox_provider({"TF_PROVIDER_MIRROR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("version", ["6", "v6.25.0", ">= 6.0.0", "6.25.0 "])
+def test_what_is_no_version_is_an_error(nowhere, version):
+    with pytest.raises(TapError, match="is not a version") as caught:
+        sandbox_provider(nowhere | {"TAP_PROVIDER_VERSION": version})
+    assert f"TAP_PROVIDER_VERSION={PROVEN}" in caught.value.hint
+
+
+def test_ci_tries_the_version_that_the_bindings_ask_for(shipped):
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    asked = shipped("dev").document["terraform"]["required_providers"]["aws"]["version"]
+    assert re.findall(r"TAP_PROVIDER_VERSION: (.+)", workflow) == [asked]

@@ -67,6 +67,12 @@ def types(reference, action):
     return {kind: row for kind, row in found.items() if kind}
 
 
+def tags(row):
+    """The kinds of tags that a row of the reference has conditions on."""
+    keys = ("ResourceTag", "RequestTag")
+    return [key for key in keys if f"aws:{key}/${{TagKey}}" in row["condition_keys"]]
+
+
 def test_each_action_exists_and_works_on_the_kinds_that_we_have_it_work_on(reference, used):
     table = {}
     for action in used:
@@ -75,7 +81,9 @@ def test_each_action_exists_and_works_on_the_kinds_that_we_have_it_work_on(refer
         ours = {kind for kind in found if f"{service}/{kind}" in needs.arns()}
         required = {kind for kind, row in found.items() if row["required"]}
         assert required <= ours | OTHERS, f"{action}: arns.toml lacks {required - ours}"
-        table[action] = sorted(f"{kind}{'*' * (kind in required)}" for kind in ours)
+        table[action] = sorted(
+            " ".join([f"{kind}{'*' * (kind in required)}", *tags(found[kind])]) for kind in ours
+        )
     file = needs.FOLDER / "authorization.json"
     text = json.dumps(table, indent=1) + "\n"
     if os.environ.get("TAP_WRITE_AUTHORIZATION"):
@@ -98,10 +106,36 @@ def test_an_exception_that_nothing_needs_is_gone(reference, used):
 
 def test_what_is_left_out_could_be_there(used):
     for action, left_out in needs.UNUSED.items():
-        listed = {kind.rstrip("*"): kind for kind in needs.kinds()[action]}
+        listed = {kind.split()[0].rstrip("*"): kind.split()[0] for kind in needs.kinds()[action]}
         assert left_out <= listed.keys()
         assert not any(listed[kind].endswith("*") for kind in left_out), "AWS requires it"
-    assert needs.WHOLE | needs.LOG_TAGS <= {*used}
+    assert needs.WHOLE | needs.LOG_TAGS | needs.ON_BUCKETS <= {*used}
+
+
+def test_what_is_asked_for_by_its_tags_has_them_as_conditions(reference, used):
+    """Of resources, where the reference says nothing of each action."""
+    asked = needs.OWNED | needs.TAGGING | needs.MAKES
+    assert asked <= {*used}
+    for action in asked:
+        service = action.split(":")[0]
+        keys = {
+            key
+            for kind in (types(reference, action) or {"key": {}})
+            for key in reference[service]["resources"][kind]["condition_keys"]
+        }
+        assert "aws:ResourceTag/${TagKey}" in keys, action
+
+
+def test_what_a_role_is_given_can_ask_for_its_boundary(reference):
+    for action in (*needs.BOUNDED, "iam:DeleteRolePermissionsBoundary"):
+        row = reference["iam"]["privileges"][action.split(":")[1]]["resource_types"][""]
+        assert "iam:PermissionsBoundary" in row["condition_keys"], action
+
+
+def test_the_reference_does_not_know_yet_that_a_bucket_s_tags_are_s3_control_s(reference):
+    """When it does, ``ON_BUCKETS`` can go."""
+    for action in needs.ON_BUCKETS:
+        assert "bucket" not in types(reference, action)
 
 
 def form(reference, action, kind):
@@ -123,7 +157,8 @@ def test_each_resource_has_an_arn_of_a_kind_that_the_action_works_on(
             required = [kind for kind, row in found.items() if row["required"]]
             assert not required or need.action in needs.WHOLE, need.action
             continue
-        forms = [form(reference, need.action, kind) for kind in found]
+        known = {"bucket"} if need.action in needs.ON_BUCKETS else found
+        forms = [form(reference, need.action, kind) for kind in known]
         for arn in (need.on.pattern, need.on.example):
             assert any(re.fullmatch(form_, arn) for form_ in forms), f"{need.action} on {arn}"
 
@@ -137,8 +172,9 @@ def test_a_linter_finds_nothing_in_the_policy(synthesize, spoiled):
     found = needs.needs_of(Stack.read(stack.document), config, naming, "123456789012")
     (document,) = policy.documents(found, limit=10**6)
     if spoiled:
-        document["Statement"][0]["Action"].append("ec2:DescribeNothing")
-        document["Statement"][1]["Resource"] = ["arn:aws:s3:::other"]
+        first, *_, last = document["Statement"]
+        first["Action"].append("ec2:DescribeNothing")
+        last["Action"], last["Resource"] = ["dynamodb:GetItem"], ["arn:aws:s3:::other"]
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Resources": {

@@ -29,7 +29,6 @@ import pytest
 
 from lib import aws_bindings
 
-
 ROOT = Path(__file__).parents[2]
 FILES = ("aws_bindings.py", "aws_bindings.cjs", "aws_bindings_runtime.cjs")
 PACKAGE = "cdktf_cdktf_provider_aws"

@@ -223,7 +223,7 @@ def test_what_production_should_not_stay_with_is_told(tmp_path, capsys):
 
 
 def test_without_a_folder_given_it_writes_to_the_project_s_whatever_folder_it_is_run_in():
-    assert tap.OUTPUT == ROOT / "cdktf.out"
+    assert tap.OUTPUT == project.ROOT / "cdktf.out"
 
 
 def test_it_finds_its_modules_where_python_leaves_its_folder_out(tmp_path):
@@ -262,6 +262,6 @@ def test_a_user_without_an_entry_and_without_a_home_can_synthesize(tmp_path):
     os.chown(output, 45678, 45678)
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o111)
-    done = run(ROOT, prefix=somebody, HOME="/", CDKTF_OUTDIR=str(output), **GOOD)
+    done = run(project.folder(), prefix=somebody, HOME="/", CDKTF_OUTDIR=str(output), **GOOD)
     assert done.returncode == 0, done.stderr
     assert (output / "stacks/tap-dev-qa1/cdk.tf.json").exists()
