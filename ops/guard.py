@@ -17,82 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import TapError
+from ops.catalogue import TYPES
+from ops.catalogue.record import Lost
 
 FORMAT = "1"  # the major version of Terraform's JSON that this reads
 FIELDS = Path(__file__).with_name("guard_fields.json")
 
-_LOGS = "the log lines in it"
-_PUBLISHED = "what other stacks and people look up there"
-# What goes with a resource, by its type.
-LOSSES = {
-    "aws_cloudwatch_log_group": _LOGS,
-    "aws_db_instance": "the database, but for its snapshots",
-    "aws_db_snapshot": "the snapshot",
-    "aws_dynamodb_table": "the table and what is in it",
-    "aws_ecr_repository": "the images in it",
-    "aws_ecs_cluster": "the service that runs in it",
-    "aws_ecs_service": "the running tasks: nothing answers until new ones do",
-    "aws_efs_file_system": "the files in it",
-    "aws_eip": "the address that others see and may have allowed",
-    "aws_internet_gateway": "the way in and out of the VPC",
-    "aws_kms_key": "whatever it encrypts",
-    "aws_lb": "the address that people use",
-    "aws_lb_listener": "the port that people use",
-    "aws_nat_gateway": "the way out of the private subnets, and the connections through it",
-    "aws_rds_cluster": "the database, but for its snapshots",
-    "aws_route53_record": "the name that people use",
-    "aws_route53_zone": "the names that people use",
-    "aws_s3_bucket": "the objects in it, and its name",
-    "aws_s3_bucket_versioning": "the older versions of objects that are written from then on",
-    "aws_secretsmanager_secret": "the secret",
-    "aws_secretsmanager_secret_version": "the secret's value",
-    "aws_sns_topic": "the subscriptions that people have confirmed",
-    "aws_sns_topic_subscription": "the subscription that somebody has confirmed",
-    "aws_ssm_parameter": _PUBLISHED,
-    "aws_subnet": "everything that runs in it, and its addresses",
-    "aws_vpc": "the network and everything in it",
-}
-# What can be made anew from the code, with nothing in it and no address that people use.
-REMADE = frozenset(
-    {
-        "aws_appautoscaling_policy",
-        "aws_appautoscaling_target",
-        "aws_cloudwatch_metric_alarm",
-        "aws_db_parameter_group",
-        "aws_db_subnet_group",
-        "aws_default_security_group",
-        "aws_ecs_task_definition",
-        "aws_flow_log",
-        "aws_iam_policy",
-        "aws_iam_role",
-        "aws_iam_role_policy",
-        "aws_iam_role_policy_attachment",
-        "aws_kms_alias",
-        "aws_kms_key_policy",
-        "aws_lb_listener_rule",
-        "aws_lb_target_group",
-        "aws_route",
-        "aws_route_table",
-        "aws_route_table_association",
-        "aws_s3_bucket_lifecycle_configuration",
-        "aws_s3_bucket_logging",
-        "aws_s3_bucket_notification",
-        "aws_s3_bucket_ownership_controls",
-        "aws_s3_bucket_policy",
-        "aws_s3_bucket_public_access_block",
-        "aws_s3_bucket_server_side_encryption_configuration",
-        "aws_security_group",
-        "aws_sns_topic_policy",
-        "aws_vpc_endpoint",
-        "aws_vpc_security_group_egress_rule",
-        "aws_vpc_security_group_ingress_rule",
-        "aws_wafv2_web_acl",
-        "aws_wafv2_web_acl_association",
-        "aws_wafv2_web_acl_logging_configuration",
-    }
-)
 _HOW = "write it with: terraform show -json PLAN > PLAN.json"
-UNKNOWN = "nobody knows what: ops/guard.py has no line for this type"
+UNKNOWN = "nobody knows what: ops/catalogue has no record of this type"
 # Attributes that tell a renamed resource from a new one.
 _NAMES = ("identifier", "name", "bucket", "cidr_block", "family", "id")
 _REASONS = {
@@ -221,9 +153,8 @@ def judged(plan: Mapping[str, Any], allow: Sequence[str] = ()) -> Verdict:
             notes.append(f"moved: {entry['previous_address']} to {address}")
         if "forget" in actions:
             notes.append(f"forgotten, and left where it is: {address}")
-        if "delete" in actions and entry["type"] not in REMADE:
+        if "delete" in actions and (loss := _loss(entry["type"])):
             verb = "replaced" if "create" in actions else "deleted"
-            loss = LOSSES.get(entry["type"], UNKNOWN)
             dangers.append(Danger(address, verb, loss, tuple(causes.of(entry))))
     addresses = [danger.address for danger in dangers]
     for address in dict.fromkeys(allowed):
@@ -237,6 +168,14 @@ def judged(plan: Mapping[str, Any], allow: Sequence[str] = ()) -> Verdict:
         notes=tuple(notes),
         changes=sum(entry["change"]["actions"] not in (["no-op"], ["read"]) for entry in entries),
     )
+
+
+def _loss(type_: str) -> str | None:
+    """What goes with a resource of a type; None where nothing does."""
+    record = TYPES.get(type_)
+    if record is None:
+        return UNKNOWN
+    return record.lost.what if isinstance(record.lost, Lost) else None
 
 
 class _Causes:
