@@ -8,8 +8,6 @@ import os
 
 from lib.config.environment_config import NatMode
 from ops import guard
-from ops.catalogue import TYPES
-from ops.catalogue.record import Nothing
 from tests.e2e import fields
 from tests.synthesized import Synthesized
 
@@ -38,8 +36,6 @@ def found():
         other = of(fields.with_change(fields.BASE, path, value))
         for address in sorted(base | other):
             type_ = address.split(".")[0]
-            if isinstance(TYPES[type_].lost, Nothing):
-                continue
             if address not in base or address not in other:
                 exists.setdefault(address, []).append(path)
                 continue
