@@ -82,6 +82,10 @@ class Verdict:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    def _names(self, hopeless: Collection[str]) -> Iterator[str]:
+        """What may be allowed: not what AWS would refuse all the same."""
+        yield from (each.name for each in self.refused if each.name not in hopeless)
+
     @property
     def changes(self) -> int:
         """How many resources change."""
@@ -99,7 +103,8 @@ class Verdict:
             yield from (f"    because {cause}" for cause in danger.causes)
         yield from (f"  allowed: {danger}" for danger in self.allowed)
         yield from (f"  {note}" for note in (*self.notes, *self.looked))
-        if meant := " ".join(dict.fromkeys(each.name for each in self.refused if not each.aws)):
+        hopeless = {danger.name for danger in self.refused if danger.aws}
+        if meant := " ".join(dict.fromkeys(self._names(hopeless))):
             yield f"  if that is meant: --allow {shlex.quote(meant)}"
 
 
@@ -276,14 +281,16 @@ def _worse(
             )
     for refused in record.refusals:
         if not change.creates and (said := refused.told(change)):
-            yield Danger(address, verb, "", (said,), attribute=refused.rule.top, aws=True)
+            because = f"{refused.rule.attribute} {refused.rule.worse(change)}: {said}"
+            yield Danger(address, verb, "", (because,), attribute=refused.rule.top, aws=True)
 
 
 def _interrupts(entry: Mapping[str, Any], record: ResourceType, change: Change) -> Iterator[str]:
     """What a change interrupts."""
     for interrupts in record.interruptions:
         if change.after is not None and (said := interrupts.told(change)):
-            yield f"interrupts: {entry['address']}: {said}"
+            changed = f"{interrupts.rule.attribute} {interrupts.rule.worse(change)}"
+            yield f"meanwhile: {entry['address']}: {changed}: {said}"
 
 
 def _looked(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -120,6 +120,7 @@ _INSTANCE = ResourceType(
             Changed(
                 "performance_insights_kms_key_id",
                 "RDS doesn't change the key of Performance Insights: keep the one that it has",
+                unset=False,
             ),
             f"{_GUIDE}/USER_PerfInsights.Enabling.html",
         ),

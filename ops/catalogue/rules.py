@@ -143,13 +143,16 @@ class TurnedOn(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Rule):
-    """What others go by is another."""
+    """What others go by is another; ``unset`` says whether none is another, too."""
+
+    _: KW_ONLY
+    unset: bool = True
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:
         before, after = (
             [value for value in values.values() if value != ""] for values in (was, will)
         )
-        if not before or before == after:
+        if not before or before == after or not (after or self.unset):
             return ""
         return _change(_single(before), _single(after))
 
@@ -252,11 +255,10 @@ class Refused:
     unless: str = ""
 
     def told(self, change: Change) -> str:
-        """What is refused, in words; empty where nothing is."""
+        """Why it is refused; empty where it isn't."""
         if self.unless and any(map(is_on, change.will(self.unless).values())):
             return ""
-        said = self.rule.worse(change)
-        return said and f"{self.rule.attribute} {said}: {self.rule.loses} ({self.page})"
+        return self.rule.worse(change) and f"{self.rule.loses} ({self.page})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +276,9 @@ class Interrupts:
 
     def told(self, change: Change) -> str:
         """What a change interrupts, in words; empty where it doesn't."""
-        said = self.rule.worse(change)
-        when = self._when(change)
-        return said and f"{self.rule.attribute} {said}: {self.rule.loses}, {when} ({self.page})"
+        if not self.rule.worse(change):
+            return ""
+        return f"{self.rule.loses}, {self._when(change)} ({self.page})"
 
     def _when(self, change: Change) -> str:
         if not self.later or any(map(is_on, change.will(self.at_once).values())):

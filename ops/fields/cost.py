@@ -1,11 +1,13 @@
 """What changing a field costs a month: the difference between two bills, of ``ops/cost``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from lib.config.environment_config import EnvironmentConfig
 from lib.config.validation import validate
+from ops.catalogue import TYPES
+from ops.catalogue.values import Change
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
 from ops.cost.prices import Price
@@ -38,7 +40,8 @@ BY_USE = {
 class Effect:
     """What a step changes: ``fixed`` whatever the traffic, ``by_usage`` with the assumed.
 
-    ``refused`` is what validation says to it, ``note`` what no bill shows.
+    ``refused`` is what validation says to it, ``note`` what no bill shows, ``in_place`` what AWS
+    interrupts for it, or refuses.
     """
 
     step: Step
@@ -47,6 +50,7 @@ class Effect:
     note: str = ""
     refused: str = ""
     unpriced: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """``+$65.70 and, by usage, +$1.20``."""
@@ -81,7 +85,8 @@ def effects(config: EnvironmentConfig, steps: Iterable[Step]) -> dict[str, Effec
         elif step.path in ANOTHER_STACK:
             found[step.path] = Effect(step)
         else:
-            after = _bills(synthesized(changed), listed, both)
+            stack = synthesized(changed)
+            after = _bills(stack, listed, both)
             fixed = after[1].total - before[1].total
             found[step.path] = Effect(
                 step,
@@ -89,8 +94,23 @@ def effects(config: EnvironmentConfig, steps: Iterable[Step]) -> dict[str, Effec
                 after[0].total - before[0].total - fixed,
                 _note(step.path, listed),
                 unpriced=tuple(missing.why for missing in after[0].unpriced),
+                in_place=tuple(in_place(start, stack)),
             )
     return found
+
+
+def in_place(before: Stack, after: Stack) -> Iterator[str]:
+    """What AWS interrupts, or refuses, where one stack becomes the other: the catalogue's words."""
+    for address, resource in before.resources.items():
+        record = TYPES.get(resource.type)
+        if record and address in after.resources:
+            change = Change(resource.values, after.resources[address].values)
+            for interrupts in record.interruptions:
+                if said := interrupts.told(change):
+                    yield f"meanwhile {said}"
+            for refused in record.refusals:
+                if said := refused.told(change):
+                    yield f"**refused** before anything is touched: {said}"
 
 
 def _bills(stack: Stack, listed: Mapping[str, Price], both: tuple[Usage, Usage]) -> list[Bill]:

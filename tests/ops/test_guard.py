@@ -310,6 +310,14 @@ def test_a_file_that_is_missing_or_binary_is_bad_input(tmp_path, capsys):
     assert "it may be the plan itself" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_plan_is_read_however_a_shell_has_written_it(tmp_path, encoding):
+    """PowerShell's > writes UTF-16."""
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(REAL), encoding=encoding)
+    assert guard.read(file) == REAL
+
+
 def test_an_unknown_argument_is_bad_input(capsys):
     assert main(["guard", str(FILES["nothing"]), "--alow", "x"]) == 2
     assert "unknown argument --alow" in capsys.readouterr().err

@@ -740,7 +740,7 @@ INTERRUPTS = [
 def test_what_interrupts_the_database_is_told_with_the_time(before, after, word, at_once):
     rest = {"apply_immediately": at_once, "maintenance_window": "sun:04:30-sun:05:30"}
     told = str(guard.judged(plan("aws_db_instance", before, {**after, **rest})))
-    (line,) = [line for line in told.splitlines() if line.startswith("  interrupts: ")]
+    (line,) = [line for line in told.splitlines() if line.startswith("  meanwhile: ")]
     assert word in line and "https://" in line
     always = {"port", "allocated_storage"} & set(after)
     when = "at once" if at_once or always else "in the maintenance window sun:04:30-sun:05:30"
