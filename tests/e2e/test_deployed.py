@@ -376,7 +376,7 @@ def test_drift_is_seen_and_a_plan_that_was_left_is_applied(sandbox, ops, capfd):
     assert ops("plan", "--drift") == 1
     assert "drift: tap-staging-e2e: AWS is not as planned" in capfd.readouterr().out
     assert ops("plan") == 0
-    assert "fine, 1 change: nothing that holds data" in capfd.readouterr().out
+    assert "fine, 1 change: nothing that the guard looks at is lost" in capfd.readouterr().out
     assert ops("apply") == 0
     assert ops("plan", "--drift") == 0
     (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
