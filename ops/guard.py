@@ -65,7 +65,7 @@ class Danger:
 
     @property
     def name(self) -> str:
-        """What ``--allow`` calls it: a deletion isn't allowed with a change, nor a change with it."""
+        """What ``--allow`` calls it: a change is no deletion, and a deletion no change."""
         return f"{self.address}.{self.attribute}" if self.attribute else self.address
 
 
@@ -412,7 +412,7 @@ class _Causes:
         return self._by(entry, attribute, f"{where} changes{said}")
 
     def shown(self, entry: Mapping[str, Any], rule: Rule, said: str) -> str:
-        """What a rule says of an attribute, but for what is not to be shown, and what changes it."""
+        """What a rule says of an attribute, if that may be shown, and what changes it."""
         change = entry["change"]
         marks = [(change.get(f"{side}_sensitive") or {}) for side in ("before", "after")]
         hidden = any(mark is True or _marked(mark.get(rule.top)) for mark in marks)

@@ -14,7 +14,7 @@ TYPES = (
             Left(
                 "treat_missing_data",
                 "the alarm for what says nothing any more",
-                value="breaching",
+                "breaching",
             ),
         ),
     ),

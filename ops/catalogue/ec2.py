@@ -172,7 +172,7 @@ TYPES = (
         lost=Lost("the record of who talks to whom"),
         replaced=_AGAIN,
         part_of=("vpc_id", "aws_vpc"),
-        worse=(Left("traffic_type", "the record of part of the traffic", value="ALL"),),
+        worse=(Left("traffic_type", "the record of part of the traffic", "ALL"),),
     ),
     ResourceType(
         name="aws_internet_gateway",

@@ -11,7 +11,7 @@ TYPES = (
             Left(
                 "image_tag_mutability",
                 "the promise that a tag stays the same image",
-                value="IMMUTABLE",
+                "IMMUTABLE",
             ),
             TurnedOff("image_scanning_configuration.scan_on_push", "the scan of each image"),
             TurnedOn("force_delete", "the protection of images against the repository's deletion"),

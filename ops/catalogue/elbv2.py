@@ -49,10 +49,10 @@ TYPES = (
             Changed("port", "the port that people use"),
             Changed("protocol", "the protocol that people use"),
             Lowered("ssl_policy", "connections to TLS that is out of date", of=_tls, exposes=True),
-            Left(
+            Left(  # pylint: disable=redundant-keyword-arg  # after KW_ONLY
                 "default_action.type",
                 "the service to plain HTTP, which was sent on to HTTPS",
-                value="redirect",
+                "redirect",
                 exposes=True,
             ),
         ),

@@ -109,8 +109,9 @@ _INSTANCE = ResourceType(
         Refused(
             Raised(
                 "engine_version",
-                "RDS would keep the old parameter group until the maintenance window, and Terraform "
-                "fails to delete that: set apply_immediately=True (docs/postgresql-upgrade.md)",
+                "RDS would keep the old parameter group until the maintenance window, and "
+                "Terraform fails to delete that: set apply_immediately=True "
+                "(docs/postgresql-upgrade.md)",
                 of=_major,
             ),
             f"{_GUIDE}/USER_UpgradeDBInstance.PostgreSQL.html",

@@ -34,12 +34,20 @@ class Rule:
 
     def worse(self, change: Change) -> str:
         """What gets worse, in words; empty where nothing does."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ByValue(Rule):
+    """A rule that goes by the attribute's values before and after."""
+
+    def worse(self, change: Change) -> str:
         if (change.creates and not self.new) or self.top in change.derived:
             return ""
         return self._worse(change.was(self.attribute), change.will(self.attribute))
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:
-        """The same, of the values by where they stand."""
+        """What gets worse, of the values by where they stand."""
         raise NotImplementedError
 
 
@@ -62,7 +70,7 @@ def number(value: Any) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Lowered(Rule):
+class Lowered(ByValue):
     """A number goes down; with ``below`` only to less than that.
 
     ``missing`` is what no value means, ``endless`` a value that means for ever. ``of`` makes the
@@ -93,7 +101,7 @@ class Lowered(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class Raised(Rule):
+class Raised(ByValue):
     """A number goes up, of a value that there was."""
 
     _: KW_ONLY
@@ -120,7 +128,7 @@ def _switched(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedOff(Rule):
+class TurnedOff(ByValue):
     """What was on, or set, is so no longer."""
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:
@@ -131,7 +139,7 @@ class TurnedOff(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedOn(Rule):
+class TurnedOn(ByValue):
     """What was off, or not set, is on."""
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:
@@ -142,7 +150,7 @@ class TurnedOn(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class Changed(Rule):
+class Changed(ByValue):
     """What others go by is another; ``unset`` says whether none is another, too."""
 
     _: KW_ONLY
@@ -163,10 +171,9 @@ def _single(values: list[Any]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Left(Rule):
+class Left(ByValue):
     """It had the one value that is safe, and has another."""
 
-    _: KW_ONLY
     value: str
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:
@@ -177,7 +184,7 @@ class Left(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class Removed(Rule):
+class Removed(ByValue):
     """Something of a list goes, told by its id, name or itself."""
 
     def _worse(self, was: dict[str, Any], will: dict[str, Any]) -> str:

@@ -58,10 +58,10 @@ TYPES = (
         replaced=_AGAIN,
         part_of=_BUCKET,
         worse=(
-            Left(
+            Left(  # pylint: disable=redundant-keyword-arg  # after KW_ONLY
                 "rule.object_ownership",
                 "the bucket to whomever an ACL lets in",
-                value="BucketOwnerEnforced",
+                "BucketOwnerEnforced",
                 exposes=True,
             ),
         ),
@@ -101,7 +101,7 @@ TYPES = (
             Left(
                 "rule.apply_server_side_encryption_by_default.sse_algorithm",
                 "the encryption by a key of your own",
-                value="aws:kms",
+                "aws:kms",
             ),
             Changed(
                 "rule.apply_server_side_encryption_by_default.kms_master_key_id",
@@ -117,7 +117,7 @@ TYPES = (
             Left(
                 "versioning_configuration.status",
                 "the older versions of objects that are written from then on",
-                value="Enabled",
+                "Enabled",
             ),
         ),
     ),

@@ -11,7 +11,7 @@ TYPES = (
         lost=Lost(_PUBLISHED),
         worse=(
             Changed("value", _PUBLISHED),
-            Left("type", "the encryption of its value", value="SecureString"),
+            Left("type", "the encryption of its value", "SecureString"),
         ),
     ),
 )

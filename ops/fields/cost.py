@@ -104,12 +104,12 @@ def in_place(before: Stack, after: Stack) -> Iterator[str]:
     for address, resource in before.resources.items():
         record = TYPES.get(resource.type)
         if record and address in after.resources:
-            change = Change(resource.values, after.resources[address].values)
+            step = Change(resource.values, after.resources[address].values)
             for interrupts in record.interruptions:
-                if said := interrupts.told(change):
+                if said := interrupts.told(step):
                     yield f"meanwhile {said}"
             for refused in record.refusals:
-                if said := refused.told(change):
+                if said := refused.told(step):
                     yield f"**refused** before anything is touched: {said}"
 
 

@@ -153,7 +153,7 @@ def made(sandbox: Sandbox, site: Site, names: Iterable[str]) -> dict[str, Docume
         folders[name] = (folder, list(case.arguments(document)))
 
     with ThreadPoolExecutor(2) as pool:
-        plans = pool.map(lambda work: planned(*work, environ), folders.values())
+        plans = pool.map(lambda work: planned(work[0], work[1], environ), folders.values())
         return dict(zip(folders, plans, strict=True))
 
 

@@ -259,8 +259,8 @@ def test_what_a_change_interrupts_is_told_as_the_guard_tells_it(path, word):
 
 
 def test_what_a_deploy_would_refuse_is_told():
-    (refused,) = [line for line in effect("database.engine_version").in_place if "refused" in line]
-    assert "apply_immediately=True" in refused
+    (said,) = [line for line in effect("database.engine_version").in_place if "refused" in line]
+    assert "apply_immediately=True" in said
     at_once = with_fields(BASE, {"database.apply_immediately": True})
     told = effect("database.engine_version", at_once).in_place
     assert not any("refused" in line for line in told) and "at once" in told[0]
