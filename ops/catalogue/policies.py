@@ -125,15 +125,11 @@ def _statements(values: Tree, attribute: str) -> Iterator[Statement | str]:
     if not text:
         return
     try:
-        document = json.loads(text)
-        yield from _statement_list(document)
-    except (ValueError, AttributeError, KeyError):
+        statements = json.loads(text)["Statement"]
+    except (ValueError, TypeError, KeyError):
         yield str(text)
-
-
-def _statement_list(document: Mapping[str, Any]) -> list[Statement]:
-    found = document["Statement"]
-    return [found] if isinstance(found, dict) else found
+    else:
+        yield from _listed(statements)
 
 
 def _principals(statement: Statement) -> Iterator[tuple[str, list[str]]]:

@@ -65,7 +65,7 @@ def number(value: Any) -> float:
     """A value as a number; one that is none is neither more nor less than any."""
     try:
         return float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return nan
 
 

@@ -300,6 +300,7 @@ WORSE = [
         grants("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:*"),
         "single actions",
     ),
+    ("aws_iam_role_policy", grants("s3:GetObject"), {"policy": '["*"]'}, "single actions"),
     ("aws_iam_policy", None, {"policy": policy(NotAction="iam:*", Resource="*")}, "single actions"),
     (
         "aws_iam_role_policy_attachment",
