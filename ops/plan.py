@@ -7,7 +7,7 @@ once the state has moved on.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.config.selection import select
@@ -17,7 +17,7 @@ from ops.cdktf_cli import stack_ids
 from ops.planned import Planned
 
 READABLE = "plan.md"
-READABLE_MAX = 10_000  # characters; six blocks fit in a comment on GitHub, which takes 65,536
+READABLE_MAX = 20_000  # characters; three sections fit in a comment on GitHub, which takes 65,536
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,16 +56,15 @@ def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str,
         if (options.drift or options.running_image) and (image := running_image(stack.state())):
             Planned.synthesized(entry, {**environ, "CONTAINER_IMAGE": image}, anew=False)
         changed = stack.plan(shown=True)
-        plan, verdict = stack.planned(), ""
+        judged, verdict = guard.judged(stack.planned(), options.allow), ""
         if options.drift:
             verdict = f"drift: {stack.stack}: {'AWS is not as planned' if changed else 'none'}"
             code = int(changed) or code
         else:
-            judged = guard.judged(plan, options.allow)
             verdict = f"guard: {stack.stack}: {judged}"
             code = int(bool(judged.refused)) or code
         print(verdict)
-        text = as_markdown(stack.stack, verdict, stack.readable())
+        text = as_markdown(stack.stack, verdict, judged.actions, stack.readable())
         (stack.folder / READABLE).write_text(text, encoding="utf-8")
     return code
 
@@ -101,19 +100,26 @@ def running_image(state: Mapping[str, Any]) -> str | None:
     return None
 
 
-def as_markdown(stack: str, verdict: str, plan: str) -> str:
-    """A plan, and what is said of it, as a section of a comment."""
+def as_markdown(stack: str, verdict: str, actions: Sequence[str], plan: str) -> str:
+    """A plan, and what is said of it, as a section of a comment.
+
+    What the guard says and every address with its action come first and whole; the details take
+    the room that is left.
+    """
     summary = [line for line in plan.splitlines() if line.startswith(("Plan:", "No changes."))]
+    first = "\n".join([verdict, "", *actions]).strip()
+    details = plan.strip()
+    room = max(READABLE_MAX - len(first), 0)
+    if len(details) > room:
+        details = f"{details[:room]}\n[cut: the rest is in the log]"
     return (
-        f"### {stack}\n\n{' '.join(summary)}\n\n{_block(verdict)}\n"
-        f"<details><summary>Plan</summary>\n\n{_block(plan.strip())}\n</details>\n"
+        f"### {stack}\n\n{' '.join(summary)}\n\n{_block(first)}\n"
+        f"<details><summary>Plan</summary>\n\n{_block(details)}\n</details>\n"
     )
 
 
 def _block(text: str) -> str:
-    """Text as it is, and not too much of it."""
-    if len(text) > READABLE_MAX:
-        text = f"{text[:READABLE_MAX]}\n[cut: the rest is in the log]"
+    """Text as it is."""
     fence = "`" * 8
     return f"{fence}\n{text}\n{fence}\n"
 

@@ -1,11 +1,13 @@
 """What changing a field costs a month: the difference between two bills, of ``ops/cost``."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lib.config.environment_config import EnvironmentConfig
 from lib.config.validation import validate
+from ops.catalogue import TYPES
+from ops.catalogue.values import Change
 from ops.cost import prices, usage
 from ops.cost.bill import Bill, bill
 from ops.cost.prices import Price
@@ -38,7 +40,8 @@ BY_USE = {
 class Effect:
     """What a step changes: ``fixed`` whatever the traffic, ``by_usage`` with the assumed.
 
-    ``refused`` is what validation says to it, ``note`` what no bill shows.
+    ``refused`` is what validation says to it, ``note`` what no bill shows, ``in_place`` what AWS
+    interrupts for it, or refuses.
     """
 
     step: Step
@@ -47,6 +50,7 @@ class Effect:
     note: str = ""
     refused: str = ""
     unpriced: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """``+$65.70 and, by usage, +$1.20``."""
@@ -83,8 +87,10 @@ def effects(config: EnvironmentConfig, steps: Iterable[Step]) -> dict[str, Effec
         elif step.path in ANOTHER_STACK:
             found[step.path] = Effect(step)
         else:
-            after = _bills(synthesized(changed), listed, both)
-            found[step.path] = _effect(step, before, after, _note(step.path, listed))
+            stack = synthesized(changed)
+            after = _bills(stack, listed, both)
+            effect = _effect(step, before, after, _note(step.path, listed))
+            found[step.path] = replace(effect, in_place=tuple(in_place(start, stack)))
     return found
 
 
@@ -94,6 +100,20 @@ def _effect(step: Step, before: Sequence[Bill], after: Sequence[Bill], note: str
     if whole.monthly is None or fixed.monthly is None:
         return Effect(step, unpriced=tuple(whole.lacking))
     return Effect(step, fixed.monthly, whole.monthly - fixed.monthly, note)
+
+
+def in_place(before: Stack, after: Stack) -> Iterator[str]:
+    """What AWS interrupts, or refuses, where one stack becomes the other: the catalogue's words."""
+    for address, resource in before.resources.items():
+        record = TYPES.get(resource.type)
+        if record and address in after.resources:
+            step = Change(resource.values, after.resources[address].values)
+            for interrupts in record.interruptions:
+                if said := interrupts.told(step):
+                    yield f"meanwhile {said}"
+            for refused in record.refusals:
+                if said := refused.told(step):
+                    yield f"**refused** before anything is touched: {said}"
 
 
 def _bills(stack: Stack, listed: Mapping[str, Price], both: tuple[Usage, Usage]) -> list[Bill]:

@@ -25,7 +25,9 @@ changing it costs and does.
   what depends on the traffic that is assumed there is told as `by usage`.
 - **Terraform** is what its plan says to the change of a running environment: `make fields` records
   it, `make e2e` holds it against plans. What **replaces** a load balancer changes its address. Nothing
-  replaces a database: a plan that says so fails before it has touched it.
+  replaces a database: a plan that says so fails before it has touched it. **Meanwhile** is what AWS
+  interrupts for it, for how long and when, by its own page: [the guard](guard.md) says the same of a
+  plan, and refuses what AWS would refuse.
 
 The change is made to {base} as it is shipped, or to the environment that is named. `make docs` writes
 this page; `pipenv run fields database.storage_gib` says the same of one field, or of a part.
@@ -95,9 +97,12 @@ def _changes(
             continue
         base, effect = base_of(field.path), costs[field.path]
         where = "" if base is BASE else f", in {base.name}"
-        yield _row(
-            [f"`{field.name}`{where}", _to(effect.step), str(effect), done.get(field.path, "")]
-        )
+        yield _row([f"`{field.name}`{where}", _to(effect.step), str(effect), does(effect, done)])
+
+
+def does(effect: Effect, done: Mapping[str, str]) -> str:
+    """What Terraform does for a change, and what AWS interrupts for it, or refuses."""
+    return "; ".join(filter(None, [done.get(effect.step.path, ""), *effect.in_place]))
 
 
 def _to(step: Step) -> str:
@@ -122,12 +127,14 @@ def one(
         "is": ", ".join(values),
         "change": "of a part that no environment has",
         "a month": "",
-        "terraform": recorded().get(field.path, "").replace("`", "").replace("**", ""),
+        "terraform": recorded().get(field.path, ""),
     }
     if somewhere(field.path):
         effect = costs[field.path]
         said["change"] = f"to {_to(effect.step)} in {base_of(field.path).name}".replace("`", "")
         said["a month"] = str(effect)
+        said["terraform"] = does(effect, recorded())
+    said["terraform"] = said["terraform"].replace("`", "").replace("**", "")
     lines = [f"  {name:<10} {text}" for name, text in said.items() if text]
     return "\n".join([field.path, *lines])
 

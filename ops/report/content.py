@@ -14,7 +14,7 @@ from ops.diagram.picture import picture
 from ops.fields.changes import CHANGES, ELSEWHERE, base_of, value_at
 from ops.fields.cost import Effect
 from ops.fields.declared import Declared, fields, literal
-from ops.fields.page import parts, recorded
+from ops.fields.page import does, parts, recorded
 from ops.network import intended_paths
 from ops.policy.stack import Stack as PolicyStack
 from ops.stacks import Resource, Stack
@@ -238,7 +238,7 @@ def _changes(config: EnvironmentConfig, effects: Mapping[str, Effect]) -> dict[s
                 field,
                 literal(value_at(config, field.path)),
                 effects[field.path],
-                done.get(field.path, ""),
+                does(effects[field.path], done),
                 _tried(field.path, effects[field.path].step.value),
             )
             for field in part

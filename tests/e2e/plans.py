@@ -3,13 +3,21 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.config.environment_config import EnvironmentConfig, NatMode, StateBackend, SubnetTier
+from lib.config.environment_config import (
+    ENVIRONMENTS,
+    AutoscalingConfig,
+    EnvironmentConfig,
+    NatMode,
+    StateBackend,
+    SubnetTier,
+    WafConfig,
+)
 from ops.sandbox import Sandbox, Site
 from tests.e2e import fields
 from tests.e2e.conftest import SUFFIX
@@ -65,6 +73,37 @@ def the_load_balancer(document: Document) -> list[str]:
 
 
 NO_NAT = {"network.nat": NatMode.NONE, "service.subnets": SubnetTier.PUBLIC}
+IMAGE = "public.ecr.aws/docker/library/python:3.14-slim"
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/8f2a"
+BETTER = {
+    "database.backup_days": 14,
+    "database.deletion_protection": True,
+    "database.log_retention_days": 365,
+    "database.multi_az": True,
+    "database.storage_gib": 40,
+    "load_balancer.deletion_protection": True,
+    "load_balancer.idle_timeout_seconds": 90,
+    "load_balancer.waf": WafConfig(),
+    "owner": "another-team",
+    "service.autoscaling": AutoscalingConfig(min_count=2, max_count=4),
+    "service.desired_count": 4,
+    "state.deletable": False,
+}
+WORSE = {
+    "access_logs": None,
+    "database.audited_statements": (),
+    "database.backup_days": 0,
+    "database.log_exports": (),
+    "database.log_retention_days": 1,
+    "database.monitoring_interval_seconds": 0,
+    "database.performance_insights": False,
+    "encryption.deletion_days": 7,
+    "load_balancer.waf": None,
+    "service.container_insights": False,
+    "service.desired_count": 0,
+    "service.log_retention_days": 1,
+    "state.noncurrent_version_days": 1,
+}
 CASES = {
     "nothing": Case({}),
     "size": Case({"database.instance_class": "db.t3.medium"}),
@@ -80,8 +119,18 @@ CASES = {
     "moved_and_replaced": Case({"database.database_name": "other"}, move),
     "forgotten": Case({"network.flow_logs": False}, forget),
     "asked_for": Case({}, arguments=the_load_balancer),
+    "image": Case({"service.image": IMAGE}),
+    "certificate": Case({"load_balancer.certificate_arn": CERTIFICATE}),
+    "port": Case({"database.port": 5433}),
+    "upgrade": Case({"database.engine_version": "15"}),
+    "upgrade_at_once": Case({"database.engine_version": "15", "database.apply_immediately": True}),
+    "better": Case(BETTER),
+    "worse": Case(WORSE),
+    "container_port": Case({"service.container_port": 9090}),
     "destroy": Case({}, arguments=lambda _: ["-destroy"]),
 }
+
+FIRST = [f"first_{config.name}" for config in ENVIRONMENTS]
 
 
 def local(**changes: Any) -> EnvironmentConfig:
@@ -103,39 +152,65 @@ def made(sandbox: Sandbox, site: Site, names: Iterable[str]) -> dict[str, Docume
         folder = fields.folder_beside(site, f"plan_{name}", document)
         folders[name] = (folder, list(case.arguments(document)))
 
-    def plan(folder: Path, arguments: list[str]) -> Document:
-        def terraform(*words: str) -> str:
-            done = subprocess.run(
-                ["terraform", *words],
-                cwd=folder,
-                env=environ,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
-
-        terraform("plan", "-refresh=false", "-lock=false", "-input=false", "-out=p", *arguments)
-        return json.loads(terraform("show", "-json", "p"))
-
     with ThreadPoolExecutor(2) as pool:
-        plans = pool.map(lambda work: plan(*work), folders.values())
+        plans = pool.map(lambda work: planned(work[0], work[1], environ), folders.values())
         return dict(zip(folders, plans, strict=True))
 
 
+def first(sandbox: Sandbox) -> dict[str, Document]:
+    """The plans of the first deploys: the stacks as they are, where no state is."""
+    found = {}
+    for name, site in sandbox.sites.items():
+        config = fields.with_change(site.config, "state.backend", StateBackend.LOCAL)
+        document = Synthesized.of(config, suffix=SUFFIX).document
+        del document["terraform"]["backend"]
+        folder = site.stack_folder.with_name("first")
+        folder.mkdir()
+        (folder / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
+        if sandbox.mirror:
+            sandbox.mirror.write_override(folder)
+        environ = sandbox.environ(site)
+        terraform(folder, environ, "init", "-input=false")
+        found[f"first_{name}"] = planned(folder, [], environ)
+    return found
+
+
+def planned(folder: Path, arguments: Iterable[str], environ: Mapping[str, str]) -> Document:
+    """The plan of the stack in a folder, as Terraform tells it to machines."""
+    words = ("-refresh=false", "-lock=false", "-input=false", "-out=p", *arguments)
+    terraform(folder, environ, "plan", *words)
+    return json.loads(terraform(folder, environ, "show", "-json", "p"))
+
+
+def terraform(folder: Path, environ: Mapping[str, str], *words: str) -> str:
+    """What Terraform prints."""
+    done = subprocess.run(
+        ["terraform", *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _beside(entry: Document) -> bool:
+    """Whether a resource that stays says something of one that comes."""
+    return entry["type"] == "aws_vpc_security_group_ingress_rule"
+
+
 def trimmed(plan: Document) -> Document:
-    """A plan with what goes, comes or moves: kilobytes in place of a megabyte."""
+    """A plan with what changes: kilobytes in place of a megabyte."""
     changes = []
     for entry in plan["resource_changes"]:
         change = entry["change"]
-        kept = {name: value for name, value in change.items() if name != "after_unknown"}
-        for side in {"before", "after"} & set(kept):
-            values = kept[side] or {}
-            kept[side] = {name: value for name, value in values.items() if value is not None}
-        if change["actions"] == ["update"]:
-            kept = {"actions": ["update"]}
-        if change["actions"] != ["no-op"] or "previous_address" in entry:
+        kept = dict(change)
+        for side in ("before", "after", "after_unknown"):
+            values = change.get(side) or {}
+            kept[side] = {
+                name: value
+                for name, value in values.items()
+                if value is not None and name != "tags_all"
+            }
+        kept = {name: value for name, value in kept.items() if value}
+        if change["actions"] != ["no-op"] or "previous_address" in entry or _beside(entry):
             changes.append(entry | {"change": kept})
     changing = {entry["address"] for entry in changes}
     resources = [
@@ -144,7 +219,7 @@ def trimmed(plan: Document) -> Document:
             "expressions": {
                 name: expression
                 for name, expression in entry["expressions"].items()
-                if "references" in json.dumps(expression)
+                if "references" in (text := json.dumps(expression)) or "${" in text
             },
         }
         for entry in plan["configuration"]["root_module"].get("resources", ())

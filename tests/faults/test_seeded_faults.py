@@ -180,16 +180,22 @@ FAULTS = {
         UNIT + "test_database.py",
     ),
     "guard forgets the database": Fault(
-        "ops/guard.py",
-        '    "aws_db_instance": "the database, but for its snapshots",\n',
-        "",
+        "ops/catalogue/rds.py",
+        'name="aws_db_instance",\n    lost=Lost("the database, but for its snapshots"),',
+        'name="aws_db_instance",\n    lost=Nothing("it comes back by itself"),',
         OPS + "test_guard.py",
     ),
     "guard lets everything go once one may": Fault(
         "ops/guard.py",
-        "if danger.address not in allowed)",
-        "if not allowed)",
+        "not danger.aws and danger.name in allowed for",
+        "bool(allowed) for",
         OPS + "test_guard.py",
+    ),
+    "guard lets backups go": Fault(
+        "ops/catalogue/rds.py",
+        '        Lowered("backup_retention_period", "the automated backups that are older"),\n',
+        "",
+        OPS + "test_guard_rules.py",
     ),
     "database open to the internet, by the rules": Fault(
         MODULES + "security_groups.py",

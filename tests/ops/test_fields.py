@@ -239,6 +239,35 @@ def test_what_is_refused_has_no_cost():
     assert str(effect("owner")) == "nothing"
 
 
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("database.engine_version", "away, with Multi-AZ too"),
+        ("database.instance_class", "1 to 2 minutes with Multi-AZ"),
+        ("database.multi_az", "stays up"),
+        ("database.storage_gib", "six hours"),
+        ("database.port", "another port"),
+        ("service.container_port", "503"),
+    ],
+)
+def test_what_a_change_interrupts_is_told_as_the_guard_tells_it(path, word):
+    (meanwhile,) = [line for line in effect(path).in_place if line.startswith("meanwhile ")]
+    assert word in meanwhile and "https://" in meanwhile
+    assert ("in the maintenance window sun:04:30-sun:05:30" in meanwhile) is (
+        path in ("database.engine_version", "database.instance_class", "database.multi_az")
+    )
+
+
+def test_what_a_deploy_would_refuse_is_told():
+    (said,) = [line for line in effect("database.engine_version").in_place if "refused" in line]
+    assert "apply_immediately=True" in said
+    at_once = with_fields(BASE, {"database.apply_immediately": True})
+    told = effect("database.engine_version", at_once).in_place
+    assert not any("refused" in line for line in told) and "at once" in told[0]
+    assert not effect("database.performance_insights").in_place
+    assert not effect("owner").in_place
+
+
 def test_what_has_no_price_is_named():
     unknown = Step("database.instance_class", "db.x9.large", {})
     found = cost.effects(BASE, [unknown])["database.instance_class"]

@@ -8,45 +8,79 @@ import pytest
 
 from ops import guard
 from ops.__main__ import main
+from ops.catalogue import TYPES
+from ops.catalogue.record import Nothing
 from tests.e2e import plans
 
 DATABASE = "aws_db_instance.database_instance"
 MOVED = "aws_db_instance.database_renamed"
-# For each real plan: of what goes, a regular expression of its address, and of one cause.
+ALARMS = (r"aws_cloudwatch_metric_alarm\.", r"the config has it no longer: alarms")
+NAME = r"database\.database_name in the config"
+PUBLISHED = (r"aws_ssm_parameter\.", r"value changes")
+# For each real plan: of what is refused, a regular expression of its address, and of one cause.
 EXPECTED = {
     "nothing": [],
+    "first_dev": [],
+    "first_staging": [],
+    "first_prod": [],
     "size": [],
     "task": [],
+    "image": [],
+    "better": [],
+    "container_port": [],
     "moved": [],
-    "forgotten": [],
+    "forgotten": [(r"aws_flow_log\.", r"the config has it no longer: network\.flow_logs")],
     "network": [
         (r"aws_vpc\.", r"cidr_block changes from .*: network\.cidr in the config"),
         *[(r"aws_subnet\.", r"vpc_id changes with aws_vpc\.")] * 6,
         (r"aws_nat_gateway\.", r"subnet_id changes with aws_subnet\."),
     ],
     "database_name": [
-        (DATABASE, r'db_name changes from "app" to "other": database\.database_name in the config')
+        (DATABASE, rf'db_name changes from "app" to "other": {NAME}'),
+        PUBLISHED,
     ],
     "account": [
         *[(r"aws_s3_bucket\.", r"bucket changes from .*: account_id in the config")] * 2,
         *[(r"aws_s3_bucket_versioning\.", r"bucket changes with aws_s3_bucket\.")] * 2,
+        (r"aws_s3_bucket_logging\.", r"target_bucket changes from .*"),
+        PUBLISHED,
     ],
     "no_nat": [
         (r"aws_eip\.", r"the config has it no longer: network\.nat"),
         (r"aws_nat_gateway\.", r"the config has it no longer: network\.nat"),
+        (r"aws_ecs_service\.", r"assign_public_ip changes to true: service\.subnets"),
     ],
     "no_flow_logs": [
-        (r"aws_cloudwatch_log_group\.", r"the config has it no longer: network\.flow_logs")
+        (r"aws_cloudwatch_log_group\.", r"the config has it no longer: network\.flow_logs"),
+        (r"aws_flow_log\.", r"the config has it no longer: network\.flow_logs"),
     ],
-    "no_alarms": [(r"aws_sns_topic\.", r"the config has it no longer: alarms")],
-    "renamed": [(DATABASE, rf"the code calls it {MOVED} now: a moved block")],
-    "moved_and_replaced": [(MOVED, r"database\.database_name in the config")],
+    "no_alarms": [*[ALARMS] * 9, (r"aws_sns_topic\.", r"the config has it no longer: alarms")],
+    "renamed": [
+        (DATABASE, rf"the code calls it {MOVED} now: a moved block"),
+        *[PUBLISHED] * 2,
+    ],
+    "moved_and_replaced": [(MOVED, NAME), PUBLISHED],
     "asked_for": [
         (r"aws_lb\.", "asked for by -replace"),
         (r"aws_lb_listener\.", r"load_balancer_arn changes with aws_lb\."),
     ],
+    "certificate": [PUBLISHED],
+    "port": [PUBLISHED],
+    "upgrade": [(DATABASE, "engine_version changes")] * 2,
+    "upgrade_at_once": [(DATABASE, r"database\.engine_version in the config")],
+    "worse": [
+        *[(r"aws_cloudwatch_log_group\.", r"in the config|it no longer")] * 3,
+        *[(r"aws_db_instance\.", r": database\.")] * 4,
+        *[(r"aws_db_parameter_group\.", r"database\.audited_statements in the config")] * 2,
+        (r"aws_ecs_cluster\.", r"service\.container_insights in the config"),
+        (r"aws_ecs_service\.", r"service\.desired_count in the config"),
+        (r"aws_lb\.", r"access_logs in the config"),
+        (r"aws_s3_bucket\.", r"the config has it no longer: access_logs"),
+        (r"aws_s3_bucket_lifecycle_configuration\.", r"state\.noncurrent_version_days"),
+        (r"aws_s3_bucket_logging\.", r"the config has it no longer: access_logs"),
+    ],
 }
-FILES = {name: plans.FOLDER / f"{name}.json" for name in plans.CASES}
+FILES = {name: plans.FOLDER / f"{name}.json" for name in [*plans.CASES, *plans.FIRST]}
 
 
 @pytest.mark.parametrize("name", list(EXPECTED))
@@ -72,7 +106,7 @@ def test_to_destroy_everything_is_refused_for_everything_that_counts():
     } <= types
 
 
-@pytest.mark.parametrize("name", list(plans.CASES))
+@pytest.mark.parametrize("name", list(FILES))
 def test_the_exit_code_says_whether_it_is_refused(name, capsys):
     expected = 1 if EXPECTED.get(name, True) else 0
     assert main(["guard", str(FILES[name])]) == expected
@@ -85,28 +119,24 @@ def test_one_refused_plan_of_several_is_enough(capsys):
 
 
 def test_every_resource_type_of_every_environment_is_known(stack):
-    types = set(stack.document["resource"])
-    assert types <= guard.LOSSES.keys() | guard.REMADE, (
-        "what goes with it? ops/guard.py wants a line"
-    )
-    assert not guard.LOSSES.keys() & guard.REMADE
+    assert set(stack.document["resource"]) <= TYPES.keys(), "ops/catalogue wants a record of it"
 
 
 def addresses(name):
     """What goes in a recorded plan."""
-    return [danger.address for danger in guard.judged(guard.read(FILES[name])).refused]
+    return [danger.name for danger in guard.judged(guard.read(FILES[name])).refused]
 
 
 def test_what_is_allowed_may_go_and_nothing_else(capsys):
-    address, gateway = addresses("no_nat")
+    service, address, gateway = addresses("no_nat")
     file = str(FILES["no_nat"])
-    assert main(["guard", file, "--allow", address]) == 1
+    assert main(["guard", file, "--allow", f"{address} {service}"]) == 1
     told = capsys.readouterr().out
     assert f"if that is meant: --allow {gateway}\n" in told
     assert f"allowed: {address} would be deleted" in told
-    assert main(["guard", file, "--allow", address, "--allow", gateway]) == 0
-    assert main(["guard", "--allow", f"{address}\n {gateway} ", file]) == 0
-    assert "fine, 6 changes: nothing else that holds data" in capsys.readouterr().out
+    assert main(["guard", file, "--allow", address, "--allow", gateway, "--allow", service]) == 0
+    assert main(["guard", "--allow", f"{address}\n {gateway} {service} ", file]) == 0
+    assert "fine, 6 changes: nothing else that the guard looks at" in capsys.readouterr().out
     assert main(["guard", file, "--allow", ""]) == 1
 
 
@@ -118,13 +148,13 @@ def test_what_is_offered_to_be_pasted_allows_it_all(capsys):
 
 
 def test_a_type_or_a_part_of_an_address_allows_nothing():
-    (database,) = addresses("database_name")
+    database, _ = addresses("database_name")
     for part in ("aws_db_instance", database[:-1], f"{database}.id", "*", database.upper()):
         assert guard.judged(guard.read(FILES["database_name"]), [part]).refused
 
 
 def test_an_allow_that_nothing_needs_is_told_with_what_may_have_been_meant():
-    (database,) = addresses("database_name")
+    database, _ = addresses("database_name")
     verdict = guard.judged(guard.read(FILES["database_name"]), [database[:-1]])
     assert verdict.notes == (f"--allow {database[:-1]} is not needed (did you mean {database}?)",)
     assert guard.judged(guard.read(FILES["nothing"]), [database]).notes == (
@@ -169,7 +199,9 @@ def test_a_type_that_nobody_has_thought_of_is_refused():
     assert only(planned(type="aws_neptune_cluster")).loss == guard.UNKNOWN
 
 
-@pytest.mark.parametrize("type_", sorted(guard.REMADE))
+@pytest.mark.parametrize(
+    "type_", [name for name, record in TYPES.items() if isinstance(record.lost, Nothing)]
+)
 def test_what_the_code_makes_anew_may_go(type_):
     assert not guard.judged(planned(type=type_)).refused
 
@@ -195,7 +227,7 @@ def test_an_old_one_that_a_replacement_left_is_held():
 @pytest.mark.parametrize(
     ("reason", "cause"),
     [
-        ("replace_because_tainted", "it is marked as tainted"),
+        ("replace_because_tainted", "it is marked as tainted, since creating it failed"),
         ("replace_by_triggers", "a resource that it names in replace_triggered_by changes"),
     ],
 )
@@ -276,6 +308,14 @@ def test_a_file_that_is_missing_or_binary_is_bad_input(tmp_path, capsys):
     (tmp_path / "plan").write_bytes(b"PK\x03\x04\xff\xfe")
     assert main(["guard", str(tmp_path / "plan")]) == 2
     assert "it may be the plan itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_plan_is_read_however_a_shell_has_written_it(tmp_path, encoding):
+    """PowerShell's > writes UTF-16."""
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(REAL), encoding=encoding)
+    assert guard.read(file) == REAL
 
 
 def test_an_unknown_argument_is_bad_input(capsys):

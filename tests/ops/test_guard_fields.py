@@ -36,8 +36,6 @@ def found():
         other = of(fields.with_change(fields.BASE, path, value))
         for address in sorted(base | other):
             type_ = address.split(".")[0]
-            if type_ in guard.REMADE:
-                continue
             if address not in base or address not in other:
                 exists.setdefault(address, []).append(path)
                 continue

@@ -8,12 +8,17 @@ from unittest.mock import Mock
 import pytest
 from moto import mock_aws
 
-from ops import cdktf_cli, deploy, planned
+from ops import cdktf_cli, deploy, guard, planned
 from ops.__main__ import main
 from ops.plan import READABLE, READABLE_MAX, as_markdown, running_image
 from tests.e2e import plans
 
 IMAGE = "registry.example/app@sha256:" + "0" * 64
+# What the plan of another database name loses.
+ALLOWED = (
+    "aws_db_instance.database_instance_D7FC2283 "
+    "aws_ssm_parameter.outputs_parameters_database_name_A54461BB.value"
+)
 FAKE = """#!/bin/sh
 verb=$2
 cd "${1#-chdir=}"
@@ -156,13 +161,12 @@ def test_several_environments_are_planned_and_one_refused_is_enough(log, monkeyp
     assert [call for call in log.calls() if "plan -d" in call] == [
         f"tap-{name}-qa1 plan -detailed-exitcode -out=tap.tfplan" for name in ("dev", "staging")
     ]
-    assert capfd.readouterr().out.count("refused, 1 of 8 changes") == 2
+    assert capfd.readouterr().out.count("refused, 2 of 8 changes") == 2
 
 
 def test_what_is_allowed_is_planned(log):
     log.answers(plan=recorded("database_name"))
-    address = "aws_db_instance.database_instance_D7FC2283"
-    assert main(["plan", "--allow", address]) == 0
+    assert main(["plan", "--allow", ALLOWED]) == 0
 
 
 @pytest.mark.parametrize("verb", ["init", "plan"])
@@ -247,8 +251,7 @@ def test_nothing_is_applied_until_the_guard_has_seen_everything(log, monkeypatch
     log.answers(plan=recorded("database_name"))
     assert main(["apply"]) == 1
     assert not [call for call in log.calls() if " apply " in call]
-    address = "aws_db_instance.database_instance_D7FC2283"
-    assert main(["apply", "--allow", address]) == 0
+    assert main(["apply", "--allow", ALLOWED]) == 0
     assert len([call for call in log.calls() if " apply " in call]) == 2
 
 
@@ -285,12 +288,28 @@ def test_bad_input_is_named_before_anything_runs(log, monkeypatch, capsys, comma
 
 def test_a_plan_is_a_section_of_a_comment():
     plan = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
-    section = as_markdown("tap-dev-qa1", "guard: fine", plan)
+    section = as_markdown("tap-dev-qa1", "guard: fine", ["created: aws_vpc.x"], plan)
     assert section.startswith("### tap-dev-qa1\n\nPlan: 1 to add, 0 to change.\n\n")
     assert len(section.split("`" * 8)) == 5
-    assert "\nguard: fine\n" in section and "\na ``` fence\n" in section
-    long = as_markdown("tap-dev-qa1", "y" * 3 * READABLE_MAX, "x" * 3 * READABLE_MAX)
-    assert 3 * len(long) < 65_536 and long.count("[cut:") == 2
+    assert "\nguard: fine\n\ncreated: aws_vpc.x\n" in section and "\na ``` fence\n" in section
+    long = as_markdown("tap-dev-qa1", "y", ["z"], "x" * 3 * READABLE_MAX)
+    assert 3 * len(long) < 65_536 and long.count("[cut:") == 1
+
+
+def test_only_details_are_cut_of_a_comment():
+    """What is opened comes first, then each address with its action, however many there are."""
+    verdict = guard.judged(json.loads(recorded("worse")))
+    many = [f"created: aws_subnet.number{number}" for number in range(1000)]
+    section = as_markdown("tap-dev-qa1", str(verdict), [*verdict.actions, *many], "x" * 9999)
+    assert verdict.actions and all(f"\n{line}\n" in section for line in [*verdict.actions, *many])
+    assert str(verdict) in section and "x" not in section.rpartition("Plan</summary>")[2][:20]
+
+
+def test_what_goes_comes_before_what_changes_and_that_before_what_is_made():
+    actions = guard.judged(json.loads(recorded("worse"))).actions
+    order = [action.split(":")[0] for action in actions]
+    assert order == sorted(order, key=["deleted", "replaced", "changed", "created"].index)
+    assert len(set(order)) > 1
 
 
 # --- npm run cdktf:deploy ---------------------------------------------------------------------
@@ -318,8 +337,7 @@ def test_a_deploy_to_production_is_guarded(log, monkeypatch, capfd):
     assert main(["cdktf", "deploy"]) == 1
     assert not [call for call in log.calls() if call.startswith(("cdktf", "tap-staging"))]
     assert "database.database_name in the config" in capfd.readouterr().out
-    allow = "aws_db_instance.database_instance_D7FC2283"
-    assert main(["cdktf", "deploy", "--auto-approve", "--allow", allow]) == 0
+    assert main(["cdktf", "deploy", "--auto-approve", "--allow", ALLOWED]) == 0
     assert (
         log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve --skip-synth"
     )
