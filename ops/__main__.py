@@ -16,7 +16,6 @@ from ops import (
     plan,
     policy,
     preflight,
-    recover,
     report,
     sandbox,
     verify,
@@ -30,7 +29,7 @@ def commands_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
         *(cost, deploy, diagram, fields, guard, hcl, parity),
-        *(plan, policy, preflight, recover, report, sandbox, state, verify),
+        *(plan, policy, preflight, report, sandbox, state, verify),
     ):
         command.add_parser(commands)
     return parser

@@ -44,4 +44,6 @@ def for_terraform(
                 tell(f"{name} is left out: it changes {what}")
     password = environ.get("DB_PASSWORD")
     # CHECKPOINT_DISABLE: Terraform otherwise asks a server for newer versions.
-    return {"CHECKPOINT_DISABLE": "1"} | kept | ({"TF_VAR_db_password": password} if password else {})
+    return (
+        {"CHECKPOINT_DISABLE": "1"} | kept | ({"TF_VAR_db_password": password} if password else {})
+    )

@@ -53,6 +53,15 @@ class RunFolder:
         if lock and self._wants(_locked_version(lock)):
             shutil.copy(lock / PROVIDERS, self.path)
 
+    def copy_to(self, folder: Path) -> None:
+        """Leave what a run needs: the stack, its assets and the lock of its providers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (STACK, PROVIDERS):
+            if (self.path / name).exists():
+                shutil.copy(self.path / name, folder)
+        if (self.path / ASSETS).is_dir():
+            shutil.copytree(self.path / ASSETS, folder / ASSETS, dirs_exist_ok=True)
+
     def keep_providers(self, kept: Path) -> None:
         """Let the next run know which providers this one has."""
         if (self.path / PROVIDERS).exists() and kept.is_dir():

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ops.terraform.environ import for_terraform
 from ops.terraform.folders import locked
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Terraform heeds no NO_COLOR
+LOCK_TIMEOUT = "-lock-timeout=5m"  # as long as it waits for somebody else's end
 UMASK = 0o077  # a state and a plan hold what is nobody else's business
 CACHE = Path(".terraform.d", "plugin-cache")  # below the home, where the CLI has it too
 CHANGING = ("apply", "import", "destroy")
@@ -34,10 +35,27 @@ class Interrupted(TapError):
             super().__init__("interrupted: nothing was changed", hint="run it again")
 
 
+def interruptible(work: Callable[[], int], *, again: str) -> int:
+    """Do it; where a signal ends it, ``INTERRUPTED``, and a person reads what to do next.
+
+    ``again`` is the command to run again where nothing is half applied.
+    """
+    try:
+        with graceful.ended_by_signals():
+            return work()
+    except Interrupted as error:
+        graceful.say("\n".join(error.lines()))
+    except KeyboardInterrupt:
+        graceful.say(f"interrupted: nothing is lost. Run it again: {again}")
+    return graceful.INTERRUPTED
+
+
 class Terraform:
     """Terraform in ``folder``. ``hold`` is a file descriptor that it holds as long as it runs."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], *, hold: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], *, hold: int | None = None
+    ) -> None:
         self.folder = folder
         ours = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
         self._environ = for_terraform(environ, graceful.say) | ours
