@@ -45,7 +45,7 @@ ACCOUNT = {
     "ops cdktf diff": ("tests/ops/test_cdktf.py", 'main(["cdktf", "diff"'),
     "ops plan": ("tests/e2e/test_deployed.py", 'ops("plan")'),
     "ops preflight": ("tests/e2e/test_verify.py", 'command(capfd, "preflight")'),
-    "ops recover": ("tests/e2e/test_recover.py", "= recover("),
+    "ops recover": ("tests/e2e/test_recover.py", "Mender("),
     "ops state bootstrap": ("tests/e2e/test_state_recover.py", "bootstrap(part.place"),
     "ops state migrate": ("tests/e2e/test_state_moves.py", "moved(small, move_home)"),
     "ops state recover": ("tests/e2e/test_state_recover.py", "Mender("),
