@@ -109,8 +109,8 @@ def played(folder, monkeypatch):
     script = folder / "terraform"
     script.write_text(SCRIPT, encoding="utf-8")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    theirs = [name for name in os.environ if name.startswith(("TF_", "AWS_"))]
-    for name in (*theirs, "DB_PASSWORD", "CONTAINER_IMAGE"):
+    theirs = [name for name in os.environ if name.startswith(("TF_", "AWS_ENDPOINT"))]
+    for name in (*theirs, "AWS_PROFILE", "DB_PASSWORD", "CONTAINER_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     environ = {
         "ENVIRONMENT": "dev",
