@@ -123,7 +123,7 @@ def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str
         if not (OUTPUT / PLANS / place.stack / PLAN).exists():
             raise TapError(f"there is no plan of {place.stack}", hint="make one with ops plan")
     return interruptible(
-        lambda: _apply(places, options, environ), again=".venv/bin/python -m ops apply"
+        lambda: _apply(places, options, environ), again=".venv/bin/python -m ops plan"
     )
 
 

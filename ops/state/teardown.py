@@ -66,7 +66,9 @@ def teardown(
 
     Raises ``TapError``, and may then be run again.
     """
-    mend_file(place, doing(tell))  # killed while it destroyed: Terraform notes what is gone
+    before = Snapshot.read(backup_of(place.file))
+    if before and before.whole:
+        mend_file(place, doing(tell))  # killed while it destroyed: Terraform notes what is gone
     homes = check(place)
     state = homes.remote or homes.local
     if not state:

@@ -34,6 +34,7 @@ class Terraform(process.Terraform):
         self, place: Place, environ: Mapping[str, str], *, source: Path | None = None
     ) -> None:
         self._place = place
+        self._targeted = False  # the plan that was made last
         self._run = RunFolder(place.output, place.stack)
         self._run.fill(
             source or place.folder,
@@ -62,18 +63,22 @@ class Terraform(process.Terraform):
         that the stack names. Moves nothing."""
         (self.folder / MEMORY).unlink(missing_ok=True)
         self._point(local=local)
-        if not self._is_local:
-            Bucket(self._place).check_ours()
-        elif self._place.file.exists():
-            self._place.file.chmod(0o600)
-        self.initialise(*arguments)
+        self._initialise(*arguments)
         self._run.keep_providers(self._place.folder)
 
     def move(self, *, local: bool) -> None:
         """Let Terraform move from the other home to this. It finds the same state in both, or it
         refuses: ``-input=false`` lets it overwrite nothing. The lock is ours."""
         self._point(local=local)
-        self.initialise("-migrate-state", "-lock=false")
+        self._initialise("-migrate-state", "-lock=false")
+
+    def _initialise(self, *arguments: str) -> None:
+        """The one ``init``: nothing of a bucket is read before it is known whose it is."""
+        if not self._is_local:
+            Bucket(self._place).check_ours()
+        elif self._place.file.exists():
+            self._place.file.chmod(0o600)
+        self.initialise(*arguments)
 
     @property
     def _is_local(self) -> bool:
@@ -106,15 +111,20 @@ class Terraform(process.Terraform):
     ) -> bool:
         """Plan, for ``apply``; whether that changes something. Without ``lock`` it waits for nobody,
         and nobody waits for it."""
+        targets = [f"-target={each}" for each in targets]
+        self._targeted = bool(targets)
         arguments = ["-input=false", "-detailed-exitcode", f"-out={PLAN}"]
         arguments += [process.LOCK_TIMEOUT if lock else "-lock=false"]
         arguments += ["-destroy"] if destroy else []
-        arguments += [*further, *_plain(), *(f"-target={each}" for each in targets)]
+        arguments += [*further, *_plain(), *targets]
         return self.run("plan", *arguments, shown=shown, fine=(0, CHANGES)) == CHANGES
 
     def planned(self) -> dict[str, Any]:
         """The plan, as Terraform tells it to machines."""
-        return guard.parsed(self.read("show", "-json", PLAN), self._place.stack)
+        plan = json.loads(self.read("show", "-json", PLAN))
+        # A plan for targets is never complete for Terraform; it is all that was asked for.
+        plan = plan | ({"complete": True} if self._targeted else {})
+        return guard.parsed(json.dumps(plan), self._place.stack)
 
     def readable(self) -> str:
         """The plan, as Terraform tells it to people."""
@@ -148,7 +158,10 @@ class Terraform(process.Terraform):
         if self.plan(targets=targets, destroy=destroy) or destroy:
             if problem := objection(self.planned()):
                 raise problem
-            self.apply()
+            try:
+                self.apply()
+            except process.Interrupted as error:
+                raise process.Interrupted("destroy") if destroy else error
 
 
 def _plain() -> list[str]:

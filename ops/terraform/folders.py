@@ -69,9 +69,10 @@ class RunFolder:
 
     def close(self) -> None:
         """The run has ended: the folder goes, unless a state is in it that was not saved."""
-        if not (self.path / UNSAVED).exists():
-            shutil.rmtree(self.path)
-        os.close(self.lock)
+        with locked(self.path.parent / IN_USE):
+            if not (self.path / UNSAVED).exists():
+                shutil.rmtree(self.path)
+            os.close(self.lock)
 
     def _wants(self, version: str | None) -> bool:
         """Whether the stack asks for that version of the provider: a lock of another is stale."""

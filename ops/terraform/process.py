@@ -18,33 +18,37 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Terraform heeds no NO_COLOR
 LOCK_TIMEOUT = "-lock-timeout=5m"  # as long as it waits for somebody else's end
 UMASK = 0o077  # a state and a plan hold what is nobody else's business
 CACHE = Path(".terraform.d", "plugin-cache")  # below the home, where the CLI has it too
-CHANGING = ("apply", "import", "destroy")
+
+
+# What an interrupt of a command leaves, and what to do before the next run.
+INTERRUPTS = {
+    "apply": (
+        "a part of the plan is applied, and the state has it",
+        "adopt what AWS was still making: pipenv run state recover. "
+        "The rest of this plan can't be applied: plan anew",
+    ),
+    "destroy": ("a part is destroyed, and the state knows which", "run it again"),
+    "init": ("nothing was changed", "run it again"),
+    "plan": ("nothing was changed", "run it again"),
+}
 
 
 class Interrupted(TapError):
     """A signal came. Terraform has saved the state and let go of the lock."""
 
-    def __init__(self, command: str = "plan") -> None:
-        if command in CHANGING:
-            super().__init__(
-                "interrupted: a part of the plan is applied, and the state has it",
-                hint="adopt what AWS was still making: pipenv run state recover. "
-                "Then plan anew: the rest of this plan can't be applied",
-            )
-        else:
-            super().__init__("interrupted: nothing was changed", hint="run it again")
+    def __init__(self, command: str) -> None:
+        left, hint = INTERRUPTS.get(command, ("nothing is lost", "run it again"))
+        super().__init__(f"interrupted: {left}", hint=hint)
 
 
 def interruptible(work: Callable[[], int], *, again: str) -> int:
-    """Do it; where a signal ends it, ``INTERRUPTED``, and a person reads what to do next.
-
-    ``again`` is the command to run again where nothing is half applied.
-    """
+    """Do it; where a signal ends it, ``INTERRUPTED``, and a person reads what to do next: in the end
+    the command ``again``, which plans anew."""
     try:
         with graceful.ended_by_signals():
             return work()
     except Interrupted as error:
-        graceful.say("\n".join(error.lines()))
+        graceful.say("\n".join([*error.lines(), f"tap: then: {again}"]))
     except KeyboardInterrupt:
         graceful.say(f"interrupted: nothing is lost. Run it again: {again}")
     return graceful.INTERRUPTED

@@ -290,5 +290,5 @@ def test_where_there_can_be_no_cache_it_does_without(tmp_path, cached, environ):
 
 
 def test_an_interrupted_apply_isn_t_to_be_run_again():
-    assert "run it again" in Interrupted("plan").hint
+    assert all("run it again" in Interrupted(each).hint for each in ("plan", "destroy", "untaint"))
     assert "plan anew" in Interrupted("apply").hint and "recover" in Interrupted("apply").hint
