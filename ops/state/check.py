@@ -1,4 +1,4 @@
-"""The one look at a stack's state before each plan, and before each apply of a plan that was saved."""
+"""The one look at a stack's state, before each plan and before each apply of a saved plan."""
 
 from lib.config.environment_config import StateBackend
 from lib.errors import TapError

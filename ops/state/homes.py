@@ -192,7 +192,7 @@ class Bucket:
         return True
 
     def check_ours(self) -> None:
-        """Raise ``TapError`` unless the bucket is there, and in the account that it has to be in."""
+        """Raise ``TapError`` unless the bucket is there, in the account that it has to be in."""
         if not self.exists():
             raise TapError(f"there is no bucket {self._place.bucket}", hint=BOOTSTRAP)
 

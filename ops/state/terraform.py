@@ -59,8 +59,8 @@ class Terraform(process.Terraform):
         (self.folder / name).write_text(json.dumps(document, indent=2))
 
     def init(self, *arguments: str, local: bool | None = None) -> None:
-        """Initialise for one of the two homes, whatever was used last; without ``local`` for the one
-        that the stack names. Moves nothing."""
+        """Initialise for one of the two homes, whatever was used last; without ``local`` for the
+        one that the stack names. Moves nothing."""
         (self.folder / MEMORY).unlink(missing_ok=True)
         self._point(local=local)
         self._initialise(*arguments)
@@ -109,8 +109,8 @@ class Terraform(process.Terraform):
         lock: bool = True,
         shown: bool = False,
     ) -> bool:
-        """Plan, for ``apply``; whether that changes something. Without ``lock`` it waits for nobody,
-        and nobody waits for it."""
+        """Plan, for ``apply``; whether that changes something. Without ``lock`` it waits for
+        nobody, and nobody waits for it."""
         targets = [f"-target={each}" for each in targets]
         self._targeted = bool(targets)
         arguments = ["-input=false", "-detailed-exitcode", f"-out={PLAN}"]

@@ -1,5 +1,6 @@
 """Terraform in a folder: to the end of each command, or to its own end after an interrupt."""
 
+import os
 import re
 import subprocess
 import sys
@@ -42,8 +43,8 @@ class Interrupted(TapError):
 
 
 def interruptible(work: Callable[[], int], *, again: str) -> int:
-    """Do it; where a signal ends it, ``INTERRUPTED``, and a person reads what to do next: in the end
-    the command ``again``, which plans anew."""
+    """Do it; where a signal ends it, ``INTERRUPTED``, and a person reads what to do next: in the
+    end the command ``again``, which plans anew."""
     try:
         with graceful.ended_by_signals():
             return work()
@@ -52,6 +53,22 @@ def interruptible(work: Callable[[], int], *, again: str) -> int:
     except KeyboardInterrupt:
         graceful.say(f"interrupted: nothing is lost. Run it again: {again}")
     return graceful.INTERRUPTED
+
+
+class _Showing:
+    """Shows what a file gains, by whole lines. A terminal that was closed is no error."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._offset = 0
+
+    def __call__(self) -> None:
+        gained = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, self._offset)
+        whole = gained[: gained.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        with suppress(OSError):
+            sys.stdout.write(whole.decode(errors="replace"))
+            sys.stdout.flush()
 
 
 class Terraform:
@@ -82,29 +99,31 @@ class Terraform:
     def run(self, *arguments: str, shown: bool = False, fine: Collection[int] = (0,)) -> int:
         """Run a command; returns its exit code, one of those that are ``fine``.
 
-        An interrupt ends it when it has saved its work. ``shown`` shows what it prints, which is
-        otherwise told when it fails. Call it in the main thread. Raises ``TapError`` and
+        An interrupt ends it when it has saved its work. ``shown`` shows what it prints as it does;
+        what it fails of is in the error anyway. Call it in the main thread. Raises ``TapError`` and
         ``Interrupted``.
         """
         sys.stdout.flush()
         words = [graceful.WRAPPER, f"-chdir={self.folder}", *arguments]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             command = Command(
                 words,
                 self._environ,
-                None if shown else output,
+                output,
                 subprocess.DEVNULL,
                 # The provider is everybody's who shares the cache.
                 umask=-1 if arguments[0] == "init" else UMASK,
                 pass_fds=self._hold,
             )
-            (code,) = graceful.run(command)
+            show = _Showing(output.fileno()) if shown else lambda: None
+            (code,) = graceful.run(command, tick=show)
+            show()
             output.seek(0)
             printed = output.read()
         if code == graceful.INTERRUPTED:
             raise Interrupted(arguments[0])
         if code not in fine:
-            raise self._failure(arguments[0], printed)
+            raise self._failure(arguments[0], printed, shown=shown)
         return code
 
     def initialise(self, *arguments: str) -> None:
@@ -137,8 +156,8 @@ class Terraform:
                 cache = {"TF_PLUGIN_CACHE_DIR": str(folder)}
             yield cache
 
-    def _failure(self, command: str, printed: str) -> TapError:
-        """The error that Terraform printed, without its frames."""
+    def _failure(self, command: str, printed: str, *, shown: bool = False) -> TapError:
+        """The error that Terraform printed, without its frames, unless it is ``shown`` above."""
         lines = [line.strip(" │╷╵") for line in COLOUR.sub("", printed).splitlines()]
         if any("Error acquiring the state lock" in line for line in lines):
             lock = dict(
@@ -151,7 +170,8 @@ class Terraform:
                 f"pipenv run state unlock {lock.get('ID', '<ID>')}",
             )
         start = next((n for n, line in enumerate(lines) if line.startswith("Error: ")), 0)
-        message = "\n".join([f"terraform {command} failed", *filter(None, lines[start:])])
+        told = [] if shown else filter(None, lines[start:])
+        message = "\n".join([f"terraform {command} failed", *told])
         stale = any("Saved plan is stale" in line for line in lines)
         return TapError(
             message,

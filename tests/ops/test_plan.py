@@ -247,8 +247,8 @@ def test_bad_input_is_named_before_anything_runs(log, monkeypatch, capsys, comma
 
 
 def test_a_plan_is_a_section_of_a_comment():
-    plan = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
-    section = as_markdown("tap-dev-qa1", "guard: fine", plan)
+    text = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
+    section = as_markdown("tap-dev-qa1", "guard: fine", text)
     assert section.startswith("### tap-dev-qa1\n\nPlan: 1 to add, 0 to change.\n\n")
     assert len(section.split("`" * 8)) == 5
     assert "\nguard: fine\n" in section and "\na ``` fence\n" in section

@@ -301,7 +301,7 @@ def test_a_resource_tagged_otherwise_makes_no_state_another_s(place):
 
 
 @pytest.mark.parametrize(
-    ("local", "backup", "says"),
+    ("local", "before", "says"),
     [
         (snapshot(2), snapshot(1), None),
         (snapshot(1), snapshot(2), "is serial 1"),
@@ -311,17 +311,17 @@ def test_a_resource_tagged_otherwise_makes_no_state_another_s(place):
         (None, BROKEN, None),
     ],
 )
-def test_a_local_state_that_was_rolled_back_is_noticed_and_mended(place, local, backup, says):
+def test_a_local_state_that_was_rolled_back_is_noticed_and_mended(place, local, before, says):
     place = dataclasses.replace(place, backend=StateBackend.LOCAL)
     if local:
         keep(place.file, local.content)
-    keep(backup_of(place.file), backup.content)
+    keep(backup_of(place.file), before.content)
     problems = list(map(str, Homes.of(place).problems(place)))
     assert len(problems) == bool(says)
     if says:
-        assert says in problems[0] and str(backup) in problems[0]
-        mender(place)[0]._mend_local(backup)
-        assert Snapshot.read(place.file) == backup
+        assert says in problems[0] and str(before) in problems[0]
+        mender(place)[0]._mend_local(before)
+        assert Snapshot.read(place.file) == before
         assert not list(Homes.of(place).problems(place))
         assert len(list(place.file.parent.glob("*.broken-*"))) == bool(local)
 
@@ -353,8 +353,7 @@ def _theirs(monkeypatch, tmp_path):
 
 
 CALLS = (
-    lambda place: Homes.of(place),
-    lambda place: Bucket(place).check_ours(),
+    Homes.of,
     lambda place: Bucket(place).read(),
     lambda place: list(Bucket(place).versions()),
     lambda place: Bucket(place).write(snapshot()),
@@ -686,7 +685,7 @@ def test_the_last_snapshot_gets_its_name_when_it_is_made(synthesize, name):
 def test_tap_s_own_constructs_are_all_that_the_stacks_have(shipped):
     """What stands elsewhere is a team's own, and a teardown takes no protection off it."""
     made = {r.path.split("/")[0] for name in BY_NAME for r in shipped(name).resources}
-    assert made == OWN_CONSTRUCTS - {"provider"}
+    assert made == OWN_CONSTRUCTS
 
 
 UPLOADS = "aws_s3_bucket.uploads_0A1B"
