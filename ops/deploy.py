@@ -77,6 +77,7 @@ def _destroy(
         check_local(place)
         approved = options.auto_approve and not place.production
         confirm_teardown(place, [place.stack] if approved else [])
+    for place in places:
         teardown(place, environ, tell, options.allow)
     return 0
 

@@ -122,7 +122,9 @@ def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str
     places = [place_of(each, settings.environment_suffix, OUTPUT) for each in selected]
     for place in places:
         if not (OUTPUT / PLANS / place.stack / PLAN).exists():
-            raise TapError(f"there is no plan of {place.stack}", hint="make one with ops plan")
+            raise TapError(
+                f"there is no plan of {place.stack}", hint="make one: .venv/bin/python -m ops plan"
+            )
     return interruptible(
         lambda: _apply(places, options, environ), again=".venv/bin/python -m ops plan"
     )
@@ -178,4 +180,6 @@ def _block(text: str) -> str:
 
 def _no_more(rest: list[str], command: str) -> None:
     if rest:
-        raise TapError(f"unknown argument {rest[0]}", hint=f"see ops {command} --help")
+        raise TapError(
+            f"unknown argument {rest[0]}", hint=f"see .venv/bin/python -m ops {command} --help"
+        )

@@ -74,7 +74,9 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     Raises ``TapError`` for bad input, and where Terraform or AWS refuse to work.
     """
     if rest:
-        raise TapError(f"unknown argument {rest[0]}", hint=f"see {options.verb} --help")
+        raise TapError(
+            f"unknown argument {rest[0]}", hint=f"see .venv/bin/python -m {options.verb} --help"
+        )
     settings, selected = select(environ)
     if options.do is _unlock and len(selected) > 1:
         raise TapError("a lock is one stack's", hint="name one ENVIRONMENT")

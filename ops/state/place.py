@@ -13,7 +13,7 @@ from lib.modules.naming import NamingModule
 from ops import aws
 from ops.terraform.unsaved import unsaved
 
-HINT = "`ops state policy` writes what the role needs"
+HINT = "`pipenv run state policy` writes what the role needs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
