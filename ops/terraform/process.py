@@ -56,19 +56,31 @@ def interruptible(work: Callable[[], int], *, again: str) -> int:
 
 
 class _Showing:
-    """Shows what a file gains, by whole lines. A terminal that was closed is no error."""
+    """Shows what a file gains, if it is to be shown. A terminal that was closed is no error."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, shown: bool) -> None:
         self._descriptor = descriptor
+        self._shown = shown
         self._offset = 0
 
-    def __call__(self) -> None:
-        gained = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, self._offset)
-        whole = gained[: gained.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        with suppress(OSError):
-            sys.stdout.write(whole.decode(errors="replace"))
-            sys.stdout.flush()
+    def whole_lines(self) -> None:
+        """Show the lines that are finished."""
+        gained = self._gained()
+        self._show(gained[: gained.rfind(b"\n") + 1])
+
+    def rest(self) -> None:
+        """Show what is left."""
+        self._show(self._gained())
+
+    def _gained(self) -> bytes:
+        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, self._offset)
+
+    def _show(self, printed: bytes) -> None:
+        self._offset += len(printed)
+        if self._shown:
+            with suppress(OSError):
+                sys.stdout.write(printed.decode(errors="replace"))
+                sys.stdout.flush()
 
 
 class Terraform:
@@ -115,9 +127,9 @@ class Terraform:
                 umask=-1 if arguments[0] == "init" else UMASK,
                 pass_fds=self._hold,
             )
-            show = _Showing(output.fileno()) if shown else lambda: None
-            (code,) = graceful.run(command, tick=show)
-            show()
+            showing = _Showing(output.fileno(), shown=shown)
+            (code,) = graceful.run(command, tick=showing.whole_lines)
+            showing.rest()
             output.seek(0)
             printed = output.read()
         if code == graceful.INTERRUPTED:
