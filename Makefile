@@ -198,5 +198,6 @@ way-out: setup .tools/cdktn/.installed ## Synthesize with cdktn and as plain HCL
 	@$(RUN) pytest tests/integration/test_way_out.py
 
 .PHONY: clean
-clean: ## Remove what the commands made, but for local Terraform state
+clean: ## Remove what the commands made, but for local and unsaved Terraform state
+	@python3 ops/terraform/unsaved.py cdktf.out
 	@rm -rf .venv .tools node_modules cdktf.out hcl.out report bench/.work .pytest_cache .ruff_cache .coverage .hypothesis

@@ -24,7 +24,6 @@ def commands_parser() -> argparse.ArgumentParser:
             plan,
             policy,
             preflight,
-            recover,
             report,
             sandbox,
             verify,
@@ -35,7 +34,7 @@ def commands_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (
         *(cost, deploy, diagram, fields, guard, hcl, parity),
-        *(pipeline, plan, policy, preflight, recover, report, sandbox, state, verify),
+        *(pipeline, plan, policy, preflight, report, sandbox, state, verify),
     ):
         command.add_parser(commands)
     return parser

@@ -1,8 +1,4 @@
-"""The cdktf CLI: what it is called with.
-
-Alone it wants stacks by name as soon as there are several, compares one at a time, and does not
-know that Terraform's ``db_password`` is our ``DB_PASSWORD``.
-"""
+"""The synthesized stacks, and the cdktf CLI, which the sandbox deploys them with."""
 
 import subprocess
 import sys
@@ -13,6 +9,7 @@ from lib.config.environment_config import EnvironmentConfig
 from lib.config.settings import Settings
 from lib.errors import TapError
 from lib.modules.naming import NamingModule
+from ops.terraform.environ import for_terraform
 
 ROOT = Path(__file__).parents[1]
 CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
@@ -27,24 +24,9 @@ def stack_ids(settings: Settings, selected: list[EnvironmentConfig]) -> list[str
     ]
 
 
-def cli_arguments(verb: str, stacks: list[str]) -> list[list[str]]:
-    """The CLI's arguments, one list for each run of it."""
-    if verb == "synth":
-        return [[verb]]
-    if verb == "diff":
-        return [[verb, stack] for stack in stacks]
-    return [[verb, *stacks]]
-
-
 def cli_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ``, with the password under the name that Terraform looks for."""
-    password = environ.get("DB_PASSWORD")
-    # CHECKPOINT_DISABLE: the CLI and Terraform otherwise ask a server for newer versions.
-    return {
-        "CHECKPOINT_DISABLE": "1",
-        **environ,
-        **({"TF_VAR_db_password": password} if password else {}),
-    }
+    """``environ`` as Terraform gets it."""
+    return for_terraform(environ)
 
 
 def synthesize(environ: Mapping[str, str], output: Path = OUTPUT) -> None:

@@ -1,177 +1,153 @@
 """``ops cdktf``: synth, diff, deploy and destroy, for the stacks that ENVIRONMENT stands for.
 
-The cdktf CLI does the work. Before it, this sees to the state: the first deploy makes the bucket
-that it lives in, nothing is deployed onto a state that is missing or not the newest, and a destroy
-takes the state home before its bucket goes.
+One way to change anything: the state is looked at, the change is planned, the guard judges the
+plan, a person sees and approves it, and that very plan is applied. Of several stacks all are planned,
+judged and approved before the first is changed; they are changed one after the other, in their
+order. The first deploy makes the bucket that the state lives in; a destroy is the teardown.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
-from lib.config.environment_config import EnvironmentConfig, StateBackend
+from lib.config.environment_config import StateBackend
 from lib.config.selection import select
 from lib.errors import TapError
+from lib.modules.naming import NamingModule
 from ops import graceful, guard
-from ops.cdktf_cli import CDKTF, OUTPUT, cli_arguments, cli_environ, synthesize
-from ops.graceful import Command
-from ops.planned import guarded
-from ops.state.bootstrap import bootstrap, check, check_saved
+from ops.cdktf_cli import OUTPUT, synthesize
+from ops.state.bootstrap import bootstrap
+from ops.state.check import check, check_deployed, check_local
 from ops.state.commands import confirm_teardown
-from ops.state.homes import RECOVER, Homes
-from ops.state.locks import Locked, Locks
+from ops.state.locks import Locks
 from ops.state.mend import doing, mend_file
 from ops.state.place import Place, place_of
 from ops.state.teardown import teardown
-from ops.state.terraform import forget
-from ops.terraform import Interrupted
+from ops.state.terraform import Terraform
+from ops.terraform.process import LOCK_TIMEOUT, interruptible
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser's ``commands``."""
-    parser = commands.add_parser("cdktf", help="run the cdktf CLI for the stacks of ENVIRONMENT")
+    parser = commands.add_parser("cdktf", help="synth, diff, deploy or destroy ENVIRONMENT")
     parser.add_argument("verb", choices=["synth", "diff", "deploy", "destroy"])
+    parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help="of the synthesis")
+    parser.add_argument("--skip-synth", action="store_true", help="take the stacks as they are")
+    parser.add_argument("--auto-approve", action="store_true", help="ask nobody")
+    parser.add_argument("--parallelism", type=int, help="how much Terraform does at a time")
+    # The CLI's: here no provider is locked but by Terraform's own init.
+    parser.add_argument("--skip-provider-lock", action="store_true", help=argparse.SUPPRESS)
     guard.add_allow(parser)
     parser.set_defaults(run=run)
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """A stack of ENVIRONMENT, and where its state can be."""
-
-    config: EnvironmentConfig
-    place: Place
-
-    @property
-    def in_bucket(self) -> bool:
-        """Whether its state belongs there."""
-        return self.config.state.backend is StateBackend.S3
-
-
 def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
-    """Run the CLI, with ``rest`` as its further arguments; returns its exit code.
+    """Do it; returns the exit code, 1 where the guard refuses.
 
-    Raises ``TapError`` for bad input, before anything runs, and where the CLI isn't installed.
+    Raises ``TapError`` for bad input, before anything runs, and where Terraform or AWS refuse.
     """
+    if rest:
+        raise TapError(
+            f"unknown argument {rest[0]}",
+            hint="see .venv/bin/python -m ops cdktf --help; npx cdktf takes the CLI's own",
+        )
     settings, selected = select(environ)
-    if not CDKTF.exists():
-        raise TapError("the cdktf CLI is not installed", hint="run npm ci")
-    environ = cli_environ(environ)
-    given = _given(rest)
+    if not options.skip_synth:
+        synthesize(environ, options.output)
     if options.verb == "synth":
-        _check_nothing_unsaved(given.output)
-        return _cli([options.verb, *rest], environ)
-    if not given.skip_synth:
-        synthesize(environ, given.output)
-        rest = [*rest, "--skip-synth"]
-    stacks = [
-        Stack(config, place_of(config, settings.environment_suffix, given.output.resolve()))
-        for config in selected
-    ]
-    try:
-        with graceful.ended_by_signals():
-            stacks = _prepared(options.verb, stacks, environ, approved=given.auto_approve)
-            if options.verb == "deploy":
-                if code := guarded([stack.config for stack in stacks], environ, options.allow):
-                    return code
-    except (KeyboardInterrupt, Interrupted):
-        graceful.say("interrupted: run it again, it goes on from there")
-        return graceful.INTERRUPTED
-    if not stacks:
+        for config in selected:
+            naming = NamingModule(config.name, config.region, settings.environment_suffix)
+            print(options.output / "stacks" / naming.stack_id / "cdk.tf.json")
         return 0
-    for arguments in cli_arguments(options.verb, [stack.place.stack for stack in stacks]):
-        if code := _cli([*arguments, *rest], environ):
-            _say_who_is_in_the_way(stacks)
-            return code
+    does = _destroy if options.verb == "destroy" else _change
+
+    def work() -> int:
+        suffix, output = settings.environment_suffix, options.output.resolve()
+        return does([place_of(each, suffix, output) for each in selected], options, environ)
+
+    return interruptible(work, again=f"npm run cdktf:{options.verb}")
+
+
+def _destroy(
+    places: Sequence[Place], options: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
+    for place in places:
+        check_local(place)
+        approved = options.auto_approve and not place.production
+        confirm_teardown(place, [place.stack] if approved else [])
+    for place in places:
+        teardown(place, environ, tell, options.allow)
     return 0
 
 
-def _cli(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    (code,) = graceful.run(Command([CDKTF, *arguments], environ))
-    if code == graceful.INTERRUPTED:
-        graceful.say("adopt what AWS was still making: docs/recover.md has the command")
-    return code
-
-
-def _given(rest: Sequence[str]) -> argparse.Namespace:
-    """What the CLI is given that concerns us too, in its own words."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
-    parser.add_argument("--skip-synth", action="store_true")
-    parser.add_argument("--auto-approve", action="store_true")
-    return parser.parse_known_args(rest)[0]
-
-
-def _prepared(
-    verb: str, stacks: list[Stack], environ: Mapping[str, str], *, approved: bool
-) -> list[Stack]:
-    """See to the state of each; returns those that the CLI has to work on."""
-    left = []
-    for stack in stacks:
-        place = stack.place
-        check_saved(place)
-        if not stack.in_bucket:
-            if verb != "diff":
-                _check_local(place)
-        elif verb == "destroy":
-            confirm_teardown(place, [place.stack] if approved and not place.production else [])
-            teardown(place, environ, _tell)
-            continue
+def _change(
+    places: Sequence[Place], options: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
+    """Plan, judge and show; for a deploy, approve and apply that."""
+    deploys = options.verb == "deploy"
+    parallel = [f"-parallelism={options.parallelism}"] if options.parallelism else []
+    for place in places:
+        if deploys:
+            _prepare(place, environ, approved=options.auto_approve)
         else:
-            if verb == "deploy":
-                mend_file(place, doing(_tell))  # killed in the first deploy
-            if not check(place).settled:
-                if verb == "diff":
-                    raise TapError(
-                        f"{place.stack} has no state in its bucket yet",
-                        hint="npm run cdktf:deploy; "
-                        "before that, STATE_BACKEND=local npm run cdktf:diff",
-                    )
-                _approve(place, approved=approved)
-                bootstrap(place, environ, _tell)
-        forget(place)
-        left.append(stack)
-    return left
+            check_deployed(place)
+    with ExitStack() as exits:
+        changed: list[tuple[Place, Terraform]] = []
+        for place in places:
+            terraform = exits.enter_context(Terraform(place, environ))
+            terraform.init()
+            if deploys:
+                say_who_is_waited_for(place)
+            if terraform.plan(*parallel, lock=deploys, shown=True):
+                changed.append((place, terraform))
+        plans = [(place.stack, terraform.planned()) for place, terraform in changed]
+        refused = guard.told(plans, options.allow)
+        if not deploys:
+            return 0
+        if refused or not changed:
+            return refused
+        _approve(f"Apply {' and '.join(place.stack for place, _ in changed)}", options.auto_approve)
+        for place, terraform in changed:
+            say_who_is_waited_for(place)
+            terraform.apply(*parallel)
+    return 0
 
 
-def _check_local(place: Place) -> None:
-    """Raise ``TapError`` where the state is in the bucket: a local one would begin at nothing."""
-    homes = Homes.of(place)
-    if homes.remote or (homes.kept and not homes.local):
-        raise TapError(
-            f"the state of {place.stack} is in {place.bucket}, and STATE_BACKEND says local",
-            hint="unset STATE_BACKEND, or move it: pipenv run state migrate --to local",
-        )
-
-
-def _check_nothing_unsaved(output: Path) -> None:
-    """Raise ``TapError`` where the CLI would delete what Terraform could not save elsewhere."""
-    for file in output.glob("stacks/*/errored.tfstate"):
-        raise TapError(
-            f"Terraform could not save the state of {file.parent.name}: it is in {file}",
-            hint=RECOVER,
-        )
-
-
-def _approve(place: Place, *, approved: bool) -> None:
-    """Ask for what comes before the CLI, which then asks for the rest."""
-    if approved:
+def _prepare(place: Place, environ: Mapping[str, str], *, approved: bool) -> None:
+    """See to the state before a deploy: where it is missing, the first one makes its bucket."""
+    if place.backend is StateBackend.LOCAL:
+        check_deployed(place)
         return
-    what = f"The first deploy of {place.stack} makes the bucket and the lock table of its state"
-    if sys.stdin.isatty() and input(f"{what}, before the rest. Type yes: ").strip() == "yes":
+    mend_file(place, doing(tell))  # killed in the first deploy
+    if not check(place).settled:
+        _approve(
+            f"The first deploy of {place.stack} makes the bucket and the lock table of its state, "
+            "before the rest",
+            approved,
+        )
+        bootstrap(place, environ, tell)
+
+
+def _approve(what: str, approved: bool) -> None:
+    """Ask a person. Raises ``TapError`` unless the answer is yes."""
+    if approved or (sys.stdin.isatty() and input(f"{what}? Type yes: ").strip() == "yes"):
         return
     raise TapError(f"{what}: not approved", hint="npm run cdktf:deploy -- --auto-approve")
 
 
-def _say_who_is_in_the_way(stacks: Sequence[Stack]) -> None:
-    """After a failure: who holds the lock, if that was it."""
-    for stack in stacks:
-        if stack.in_bucket:
-            for lock in Locks(stack.place).held():
-                graceful.say("\n".join(Locked(lock).lines()))
+def say_who_is_waited_for(place: Place) -> None:
+    """Whoever holds the lock: Terraform waits for it without a word."""
+    if place.backend is StateBackend.S3:
+        for lock in Locks(place).held():
+            limit = LOCK_TIMEOUT.partition("=")[2]
+            graceful.say(
+                f"{place.stack} is locked by {lock}: waiting for its end, {limit} at most. "
+                f"If it is dead for certain: pipenv run state unlock {lock.id}"
+            )
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """For a person to follow what is done."""
     print(f"tap: {text}", flush=True)

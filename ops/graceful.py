@@ -27,6 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 128 + signal.SIGINT  # the exit code, as a shell has it
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 10
+CLOCK_SECONDS = 2  # how exactly the system says when a process began
 IDLE_SECONDS = 3  # how long a CLI may be between two Terraforms
 
 WINDING_DOWN = (
@@ -47,6 +48,8 @@ class Command:
     environ: Mapping[str, str]
     output: IO[Any] | None = None
     stdin: IO[Any] | int | None = None
+    umask: int = -1  # of the files that it writes; ours without
+    pass_fds: Sequence[int] = ()
 
 
 def say(text: str) -> None:
@@ -118,6 +121,7 @@ class _Guard:
         self._interrupts = 0
         self._signalled: set[int] = set()  # the Terraforms that were told
         self._seen = 0.0  # when a Terraform last ran
+        self._noted: dict[int, psutil.Process | None] = {}  # the Terraforms, by process id
 
     def run(self, commands: Sequence[Command]) -> list[int]:
         """Start the CLIs and see them, and all Terraforms, to their end."""
@@ -147,6 +151,8 @@ class _Guard:
                 stdout=command.output,
                 stderr=subprocess.STDOUT if command.output else None,
                 start_new_session=True,
+                umask=command.umask,
+                pass_fds=command.pass_fds,
             )
         )
 
@@ -193,7 +199,23 @@ class _Guard:
         return [cli for cli in self._clis if cli.poll() is None]
 
     def _terraforms(self) -> set[int]:
-        return {pid for pid in map(int, os.listdir(self._pids)) if _runs(pid)}
+        return {pid for pid in map(int, os.listdir(self._pids)) if self._runs(pid)}
+
+    def _runs(self, pid: int) -> bool:
+        """Whether the Terraform that noted this id still runs.
+
+        The system gives an id to another process once the first has ended: what counts is when the
+        process began. A dead one whose parent has yet to notice has ended.
+        """
+        if pid not in self._noted:
+            self._noted[pid] = _process(pid, (self._pids / str(pid)).stat().st_mtime)
+        process = self._noted[pid]
+        try:
+            return bool(
+                process and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.NoSuchProcess:
+            return False
 
     def _interrupt(self, pids: set[int]) -> None:
         for pid in pids:
@@ -202,9 +224,10 @@ class _Guard:
         self._signalled |= pids
 
 
-def _runs(pid: int) -> bool:
-    """Whether the process is there, and not a dead one whose parent has yet to notice."""
+def _process(pid: int, noted: float) -> psutil.Process | None:
+    """The process that noted its id then; None where that one has ended."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process if process.create_time() < noted + CLOCK_SECONDS else None
     except psutil.NoSuchProcess:
-        return False
+        return None

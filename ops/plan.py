@@ -1,21 +1,31 @@
 """``ops plan`` and ``ops apply``: a plan to be looked at, and applied as it was.
 
 ``plan`` leaves, in ``cdktf.out/plans/<stack>``, all that ``apply`` needs on another machine: the
-stack, the lock of its provider, the plan, and the plan for people. Terraform refuses to apply it
-once the state has moved on.
+stack, the lock of its provider, the plan, and the plan for people. Terraform runs elsewhere, in a
+folder of each run's own. It refuses to apply a plan once the state has moved on.
 """
 
 import argparse
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from lib.config.selection import select
 from lib.errors import TapError
-from ops import guard, planned
-from ops.cdktf_cli import stack_ids
-from ops.planned import Planned
+from ops import guard
+from ops.cdktf_cli import OUTPUT, synthesize
+from ops.deploy import say_who_is_waited_for
+from ops.state.check import check_deployed
+from ops.state.place import Place, place_of
+from ops.state.terraform import PLAN, Terraform
+from ops.terraform.folders import STACK
+from ops.terraform.process import interruptible
 
+PLANS = "plans"  # below the output folder
 READABLE = "plan.md"
 READABLE_MAX = 20_000  # characters; three sections fit in a comment on GitHub, which takes 65,536
 
@@ -49,24 +59,56 @@ def run_plan(options: argparse.Namespace, rest: list[str], environ: Mapping[str,
             "CONTAINER_IMAGE names no digest: there could be another image behind it tomorrow",
             hint="write registry/repository@sha256:<64 hexadecimal digits>",
         )
-    code = 0
-    for entry in selected:
-        stack = Planned.synthesized(entry, environ)
-        stack.init()
-        if (options.drift or options.running_image) and (image := running_image(stack.state())):
-            Planned.synthesized(entry, {**environ, "CONTAINER_IMAGE": image}, anew=False)
-        changed = stack.plan(shown=True)
-        judged, verdict = guard.judged(stack.planned(), options.allow), ""
-        if options.drift:
-            verdict = f"drift: {stack.stack}: {'AWS is not as planned' if changed else 'none'}"
-            code = int(changed) or code
-        else:
-            verdict = f"guard: {stack.stack}: {judged}"
-            code = int(bool(judged.refused)) or code
-        print(verdict)
-        text = as_markdown(stack.stack, verdict, judged.actions, stack.readable())
-        (stack.folder / READABLE).write_text(text, encoding="utf-8")
+
+    def work() -> int:
+        codes = []
+        for config in selected:
+            place = place_of(config, settings.environment_suffix, OUTPUT)
+            check_deployed(place)
+            with ExitStack() as exits:
+                named = {**environ, "ENVIRONMENT": config.name}
+                codes.append(_plan(place, options, named, exits))
+        return max(codes)
+
+    return interruptible(work, again=".venv/bin/python -m ops plan")
+
+
+def _plan(
+    place: Place, options: argparse.Namespace, environ: Mapping[str, str], exits: ExitStack
+) -> int:
+    looks = options.drift or options.running_image  # and nobody waits for a look
+    source = _synthesized(environ, exits)
+    folder = OUTPUT / PLANS / place.stack
+    shutil.rmtree(folder, ignore_errors=True)
+    terraform = exits.enter_context(Terraform(place, environ, source=source))
+    terraform.init()
+    if looks and (image := running_image(json.loads(terraform.read("show", "-json")))):
+        source = _synthesized({**environ, "CONTAINER_IMAGE": image}, exits)
+        shutil.copy(source / STACK, terraform.folder)
+    if not looks:
+        say_who_is_waited_for(place)
+    changed = terraform.plan(lock=not looks, shown=True)
+    judged, code = guard.judged(terraform.planned(), options.allow), 0
+    if options.drift:
+        verdict = f"drift: {place.stack}: {'AWS is not as planned' if changed else 'none'}"
+        code = int(changed)
+    else:
+        verdict = f"guard: {place.stack}: {judged}"
+        code = int(bool(judged.refused))
+    print(verdict)
+    terraform.save(folder)
+    text = as_markdown(place.stack, verdict, judged.actions, terraform.readable())
+    (folder / READABLE).write_text(text, encoding="utf-8")
     return code
+
+
+def _synthesized(environ: Mapping[str, str], exits: ExitStack) -> Path:
+    """The stack of the one environment, in a folder of its own, which goes with the run."""
+    temporary = tempfile.TemporaryDirectory  # ended by ``exits``
+    output = Path(exits.enter_context(temporary(prefix="tap-synth-")))
+    synthesize(environ, output)
+    (stack,) = output.glob(f"stacks/*/{STACK}")
+    return stack.parent
 
 
 def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
@@ -75,16 +117,34 @@ def run_apply(options: argparse.Namespace, rest: list[str], environ: Mapping[str
     Raises ``TapError`` for bad input, where there is no plan, and where Terraform fails.
     """
     _no_more(rest, "apply")
-    stacks = [Planned(planned.PLANS / stack, environ) for stack in stack_ids(*select(environ))]
-    for stack in stacks:
-        if not stack.exists:
-            raise TapError(f"there is no plan of {stack.stack}", hint="make one with ops plan")
-    for stack in stacks:
-        stack.init("-lockfile=readonly")
-    if refused := guard.told([(stack.stack, stack.planned()) for stack in stacks], options.allow):
-        return refused
-    for stack in stacks:
-        stack.apply()
+    settings, selected = select(environ)
+    places = [place_of(each, settings.environment_suffix, OUTPUT) for each in selected]
+    for place in places:
+        if not (OUTPUT / PLANS / place.stack / PLAN).exists():
+            raise TapError(
+                f"there is no plan of {place.stack}", hint="make one: .venv/bin/python -m ops plan"
+            )
+    return interruptible(
+        lambda: _apply(places, options, environ), again=".venv/bin/python -m ops plan"
+    )
+
+
+def _apply(places: Sequence[Place], options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    with ExitStack() as exits:
+        stacks: list[tuple[Place, Terraform]] = []
+        for place in places:
+            check_deployed(place)
+            source = OUTPUT / PLANS / place.stack
+            terraform = exits.enter_context(Terraform(place, environ, source=source))
+            terraform.take(source)
+            terraform.init("-lockfile=readonly")
+            stacks.append((place, terraform))
+        plans = [(place.stack, terraform.planned()) for place, terraform in stacks]
+        if refused := guard.told(plans, options.allow):
+            return refused
+        for place, terraform in stacks:
+            say_who_is_waited_for(place)
+            terraform.apply()
     return 0
 
 
@@ -126,4 +186,6 @@ def _block(text: str) -> str:
 
 def _no_more(rest: list[str], command: str) -> None:
     if rest:
-        raise TapError(f"unknown argument {rest[0]}", hint=f"see ops {command} --help")
+        raise TapError(
+            f"unknown argument {rest[0]}", hint=f"see .venv/bin/python -m ops {command} --help"
+        )

@@ -35,7 +35,8 @@ from moto.moto_api._internal import mock_random
 from moto.rds.exceptions import DBParameterGroupNotFoundError, RDSClientError
 from moto.rds.models import DBInstance, DBParameterGroup, MasterUserSecret, RDSBackend
 from moto.rds.responses import RDSResponse
-from moto.s3.models import FakeBucket
+from moto.s3.exceptions import S3AccessDeniedError
+from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response
 from moto.secretsmanager.models import FakeSecret
 from moto.wafv2.exceptions import WAFNonexistentItemException
@@ -132,6 +133,30 @@ def tls_only_buckets(replace: Replace) -> None:
             self.policy = written
 
     replace(FakeBucket, "get_permission", permission_over_tls)
+
+
+def bucket_owner(replace: Replace) -> None:
+    """A call that names the bucket's owner is refused where the bucket is another account's; moto
+    doesn't look.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+    """
+
+    def checked(method: str) -> None:
+        answer = getattr(S3Response, method)
+
+        def answer_the_owner(self: S3Response, request: Any, full_url: str) -> Any:
+            expected = request.headers.get("x-amz-expected-bucket-owner")
+            bucket = self.parse_bucket_name_from_url(request, full_url)
+            _, owner = s3_backends.bucket_accounts.get(bucket, ("", expected))
+            if expected != owner and expected:
+                raise S3AccessDeniedError
+            return answer(self, request, full_url)
+
+        replace(S3Response, method, answer_the_owner)
+
+    checked("_bucket_response")
+    checked("_key_response")
 
 
 def bucket_events(replace: Replace) -> None:
@@ -716,6 +741,7 @@ PATCHES: tuple[Patch, ...] = (
     scaling_tags,
     scaling_policy_names,
     tls_only_buckets,
+    bucket_owner,
     bucket_events,
     bucket_tags,
     log_group_keys,

@@ -1,4 +1,4 @@
-"""``ops recover``: gives Terraform back what it made and forgot.
+"""Gives Terraform back what it made and forgot: the second half of ``ops recover``.
 
 Terraform notes a resource when it is made. Killed before that (``kill -9``, a machine that went
 away) it leaves something in AWS that its state lacks: the next deploy fails on the name, or makes a
@@ -10,73 +10,24 @@ both. What it cannot see is what the stack no longer names.
 https://developer.hashicorp.com/terraform/language/import
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
-from lib.config.selection import select
-from lib.errors import Problem, TapError
+from lib.errors import Problem
 from ops import aws, graceful
-from ops.cdktf_cli import ROOT, stack_ids, synthesize
 from ops.recover.imports import Importer
 from ops.recover.kinds import KINDS
-from ops.recover.local_state import mend
 from ops.recover.stack import OWNER_TAGS, Stack
 from ops.recover.survey import leftover, settled
-from ops.terraform import Terraform
+from ops.terraform.folders import STACK
+from ops.terraform.process import LOCK_TIMEOUT, Terraform
 
 HINT = "recover needs to read what the deploy makes; then run it again"
 EVERYWHERE = {"0.0.0.0/0", "::/0"}
-
-
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser's ``commands``."""
-    parser = commands.add_parser("recover", help="adopt what a killed deploy of ENVIRONMENT made")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> int:
-    """Synthesize the stacks of ENVIRONMENT and recover each; 1 when something needs a person.
-
-    Raises ``TapError`` for bad input, and where Terraform or AWS refuse to work.
-    """
-    if rest:
-        raise TapError(f"unknown argument {rest[0]}", hint="see ops recover --help")
-    settings, selected = select(environ)
-    synthesize(environ)
-    reports = []
-    for stack_id, config in zip(stack_ids(settings, selected), selected, strict=True):
-        folder = ROOT / "cdktf.out" / "stacks" / stack_id
-        Terraform(folder, environ).run("init", "-input=false")
-        session = session_for(json.loads((folder / "cdk.tf.json").read_text()), config.region)
-        report = recover(folder, environ, session, dry_run=options.dry_run)
-        reports.append(report)
-        if not options.json:
-            print("\n".join(report.lines()), flush=True)
-    if options.json:
-        print(json.dumps([asdict(report) for report in reports], indent=2))
-    return 1 if any(report.problems for report in reports) else 0
-
-
-def session_for(document: Mapping[str, Any], region: str) -> boto3.Session:
-    """A session in the account, and as the role, in which the stack's provider works."""
-    (provider,) = document["provider"]["aws"]
-    (role,) = provider.get("assume_role") or ({"role_arn": None},)
-    return aws.session_for(
-        "the stack",
-        region,
-        purpose="recover",
-        role=role["role_arn"],
-        accounts=provider.get("allowed_account_ids") or (),
-        hint=HINT,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,14 +42,11 @@ class Report:
     untainted: Mapping[str, str]
     to_make: Sequence[str]
     problems: Sequence[Problem]
-    notes: Sequence[str]
     dry_run: bool
 
     def lines(self) -> Iterator[str]:
         """For a person."""
         yield f"{self.stack}: the state knows {self.known} of {self.resources} resources"
-        for note in self.notes:
-            yield f"  note       {note}"
         for verb, entries in (("adopted", self.adopted), ("untainted", self.untainted)):
             for address, id_ in entries.items():
                 yield f"  {verb:9}  {address}  {id_}"
@@ -113,22 +61,21 @@ class Report:
 
 
 def recover(
-    folder: Path,
-    environ: Mapping[str, str],
+    running: Terraform,
     session: boto3.Session,
     *,
     dry_run: bool = False,
     tell: Callable[[str], None] = graceful.say,
 ) -> Report:
-    """Adopt what the stack in ``folder`` has in AWS and lacks in its state.
+    """Adopt what the stack has in AWS and lacks in its state.
 
-    ``folder`` holds the synthesized ``cdk.tf.json`` and an initialised Terraform. Call it in the
-    main thread. Raises ``TapError`` where Terraform or AWS refuse to work.
+    ``running`` is initialised, in a folder with the synthesized stack. Call it in the main thread.
+    Raises ``TapError`` where Terraform or AWS refuse to work.
     """
-    document = json.loads((folder / "cdk.tf.json").read_text(encoding="utf-8"))
-    terraform = Importer(folder, environ)
-    notes = list(mend(terraform, folder, document, dry_run=dry_run))
-    stack = Stack(document, json.loads(terraform.read("state", "pull") or "{}"), session)
+    document = json.loads((running.folder / STACK).read_text(encoding="utf-8"))
+    name = running.folder.name.partition("@")[0]
+    terraform = Importer(running)
+    stack = Stack(document, json.loads(running.read("state", "pull") or "{}"), session)
     with aws.told(hint=HINT):
         survey = settled(stack, tell)
     imports = {address: thing.id for address, thing in survey.adopt.items()}
@@ -138,21 +85,20 @@ def recover(
         imports, untaint = {}, {}
     if not dry_run:
         for address in untaint:
-            terraform.run("untaint", address)
+            running.run("untaint", LOCK_TIMEOUT, address)
     if imports:
-        tell(f"{folder.name}: {len(imports)} found, Terraform looks at them")
+        tell(f"{name}: {len(imports)} found, Terraform looks at them")
         imports, found = _adopt(terraform, stack, imports, untainted=untaint, dry_run=dry_run)
         problems += found
     made = {*stack.known, *imports}
     return Report(
-        stack=folder.name,
+        stack=name,
         resources=len(stack.addresses),
         known=len(stack.known.keys() & stack.addresses.keys()),
         adopted=imports,
         untainted=untaint,
         to_make=[address for address in stack.addresses if address not in made],
         problems=[*problems, *survey.leftovers],
-        notes=notes,
         dry_run=dry_run,
     )
 

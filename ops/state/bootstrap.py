@@ -10,33 +10,17 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lib.errors import TapError
+from ops import guard
 from ops.aws import code_of
 from ops.recover import recover
-from ops.state.homes import GONE, RECOVER, Homes
+from ops.state.check import check
+from ops.state.homes import GONE
 from ops.state.mend import doing, mend_file
 from ops.state.move import move_in
 from ops.state.place import Place, told
 from ops.state.terraform import Terraform
 
 SLOW = "aws_s3_bucket_lifecycle_configuration."
-
-
-def check(place: Place) -> Homes:
-    """Look where the state is. Raises ``TapError`` where to deploy would lose something: onto a
-    state that is missing, cut short or not the newest."""
-    check_saved(place)
-    homes = Homes.of(place)
-    if problem := homes.problem(place):
-        raise problem
-    return homes
-
-
-def check_saved(place: Place) -> None:
-    """Raise ``TapError`` where Terraform has left a state that it could not save."""
-    if place.errored.exists():
-        raise TapError(
-            f"Terraform could not save the state: it is in {place.errored}", hint=RECOVER
-        )
 
 
 def bootstrap(place: Place, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
@@ -46,18 +30,27 @@ def bootstrap(place: Place, environ: Mapping[str, str], tell: Callable[[str], No
     """
     mend_file(place, doing(tell))
     homes = check(place)
-    terraform = Terraform(place, environ)
-    if homes.remote is None:
-        tell(f"{place.stack}: first the bucket {place.bucket} and the lock table {place.table}")
-        terraform.init(local=True)
-        if homes.bucket_exists or _table_exists(place):
-            # Killed in the middle of this, maybe before Terraform could note what it had made.
-            for line in recover(place.folder, environ, place.session, tell=tell).lines():
-                tell(line)
-        # The provider watches a lifecycle for a minute: that can be done beside the rest.
-        terraform.apply(address for address in own_addresses(place) if not address.startswith(SLOW))
-    if homes.remote is None or homes.local:
-        move_in(place, terraform, tell)
+    with Terraform(place, environ) as terraform:
+        if homes.remote is None:
+            tell(f"{place.stack}: first the bucket {place.bucket} and the lock table {place.table}")
+            terraform.init(local=True)
+            if homes.bucket_exists or _table_exists(place):
+                # Killed in the middle of this, maybe before Terraform could note what it had made.
+                for line in recover(terraform, place.session, tell=tell).lines():
+                    tell(line)
+            # The provider watches a lifecycle for a minute: that can be done beside the rest.
+            own = [each for each in own_addresses(place) if not each.startswith(SLOW)]
+            terraform.change(_objection, targets=own)
+        if homes.remote is None or homes.local:
+            move_in(place, terraform, tell)
+
+
+def _objection(plan: Mapping[str, Any]) -> TapError | None:
+    """Nothing goes when the bucket is made."""
+    refused = guard.judged(plan).refused
+    if not refused:
+        return None
+    return TapError("\n".join(map(str, refused)), hint="deploy the config that was deployed last")
 
 
 def _table_exists(place: Place) -> bool:

@@ -1,44 +1,47 @@
-"""``ops state``: the commands, for each stack of ENVIRONMENT."""
+"""``ops state`` and ``ops recover``: the commands, for each stack of ENVIRONMENT."""
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lib.config.environment_config import EnvironmentConfig, StateBackend
 from lib.config.selection import select
 from lib.errors import TapError
-from ops import graceful
-from ops.cdktf_cli import OUTPUT, cli_environ, synthesize
-from ops.state.bootstrap import bootstrap, check, document_of
+from ops import graceful, guard
+from ops.cdktf_cli import OUTPUT, synthesize
+from ops.state.bootstrap import bootstrap, document_of
+from ops.state.check import check
 from ops.state.mend import Mender, release
 from ops.state.move import move_home, move_in
 from ops.state.place import Place, place_of
 from ops.state.policy import policy_of
 from ops.state.status import Status
 from ops.state.teardown import teardown
-from ops.state.terraform import Terraform, forget
-from ops.terraform import Interrupted
+from ops.state.terraform import Terraform
+from ops.terraform.process import interruptible
 
 Verb = Callable[[Place, argparse.Namespace, Mapping[str, str]], int]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser's ``commands``."""
+    """Add the commands to the parser's ``commands``."""
     parser = commands.add_parser("state", help="the Terraform state of ENVIRONMENT's stacks")
     verbs = parser.add_subparsers(dest="verb", required=True)
 
-    def add(verb: Verb, text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(verb.__name__.lstrip("_"), help=text, description=text)
+    def add(verb: Verb, text: str, where: Any = verbs) -> argparse.ArgumentParser:
+        added = where.add_parser(verb.__name__.lstrip("_"), help=text, description=text)
         added.add_argument(
             "--output", type=Path, default=OUTPUT, help="where the stacks are synthesized to"
         )
-        added.set_defaults(run=run, do=verb, synthesizes=False)
+        added.set_defaults(run=run, verb=added.prog, do=verb, synthesizes=False)
         return added
 
-    def adds_terraform(verb: Verb, text: str) -> argparse.ArgumentParser:
-        added = add(verb, text)
+    def adds_terraform(verb: Verb, text: str, where: Any = verbs) -> argparse.ArgumentParser:
+        added = add(verb, text, where)
         added.add_argument("--skip-synth", action="store_true", help="take the stacks as they are")
         added.set_defaults(synthesizes=True)
         return added
@@ -50,13 +53,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     migrate.add_argument("--to", required=True, type=StateBackend, choices=[*StateBackend])
     unlock = add(_unlock, "release a lock that a dead deploy left")
     unlock.add_argument("id", nargs="?", help="the lock's, as status shows it")
-    recover = adds_terraform(_recover, "bring back a lost state, and adopt what it lacks")
-    recover.add_argument("--unlock", metavar="ID", help="release that lock first")
-    recover.add_argument("--dry-run", action="store_true", help="say what would be done")
+    for where in (verbs, commands):
+        text = "bring back a lost state, and adopt what it lacks"
+        recover = adds_terraform(_recover, text, where)
+        recover.add_argument("--unlock", metavar="ID", help="release that lock first")
+        recover.add_argument("--dry-run", action="store_true", help="say what would be done")
+        recover.add_argument("--json", action="store_true", help="the result as JSON")
     remove = adds_terraform(_teardown, "destroy the stack; its bucket goes last")
     remove.add_argument(
         "--yes-destroy", metavar="STACK", action="append", default=[], help="ask nobody"
     )
+    guard.add_allow(remove)
     policy = add(_policy, "write the IAM policy that the state needs of a role")
     policy.add_argument("--operate", action="store_true", help="for all of ops state, not deploys")
 
@@ -67,22 +74,21 @@ def run(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
     Raises ``TapError`` for bad input, and where Terraform or AWS refuse to work.
     """
     if rest:
-        raise TapError(f"unknown argument {rest[0]}", hint="see ops state --help")
+        raise TapError(
+            f"unknown argument {rest[0]}", hint=f"see .venv/bin/python -m {options.verb} --help"
+        )
     settings, selected = select(environ)
-    if options.verb == "unlock" and len(selected) > 1:
+    if options.do is _unlock and len(selected) > 1:
         raise TapError("a lock is one stack's", hint="name one ENVIRONMENT")
-    environ = cli_environ(environ)
     if options.synthesizes and not options.skip_synth:
         synthesize({**environ, "STATE_BACKEND": StateBackend.S3}, options.output)
-    try:
-        with graceful.ended_by_signals():
-            return max(
-                options.do(_place(config, settings.environment_suffix, options), options, environ)
-                for config in selected
-            )
-    except (KeyboardInterrupt, Interrupted):
-        graceful.say("interrupted: run it again, it goes on from there")
-        return graceful.INTERRUPTED
+    return interruptible(
+        lambda: max(
+            options.do(_place(config, settings.environment_suffix, options), options, environ)
+            for config in selected
+        ),
+        again=f".venv/bin/python -m {options.verb}",
+    )
 
 
 def _place(config: EnvironmentConfig, suffix: str, options: argparse.Namespace) -> Place:
@@ -111,7 +117,7 @@ def _bootstrap(place: Place, _options: argparse.Namespace, environ: Mapping[str,
 
 
 def _migrate(place: Place, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    homes, terraform = check(place), Terraform(place, environ)
+    homes = check(place)
     to_bucket = options.to is StateBackend.S3
     source, target = (homes.local, homes.remote) if to_bucket else (homes.remote, homes.local)
     if source is None and target is None:
@@ -121,10 +127,11 @@ def _migrate(place: Place, options: argparse.Namespace, environ: Mapping[str, st
     elif not homes.bucket_exists:
         raise TapError(f"there is no bucket {place.bucket}", hint="pipenv run state bootstrap")
     elif to_bucket:
-        move_in(place, terraform, _tell)
+        with Terraform(place, environ) as terraform:
+            move_in(place, terraform, _tell)
     else:
-        move_home(place, terraform, _tell)
-        forget(place)
+        with Terraform(place, environ) as terraform:
+            move_home(place, terraform, _tell)
         _tell("from here on: STATE_BACKEND=local, or backend=StateBackend.LOCAL in the config")
     return 0
 
@@ -137,19 +144,22 @@ def _unlock(place: Place, options: argparse.Namespace, _environ: Mapping[str, st
 
 
 def _recover(place: Place, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    tell = graceful.say if options.json else _tell
     if options.unlock and not options.dry_run:
-        release(place, options.unlock, _tell)
-    report = Mender(place, environ, _tell, dry_run=options.dry_run).mend()
-    forget(place)
+        release(place, options.unlock, tell)
+    report = Mender(place, environ, tell, dry_run=options.dry_run).mend()
     if report is None:
         return 1
-    print("\n".join(report.lines()), flush=True)
+    if options.json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        print("\n".join(report.lines()), flush=True)
     return 1 if report.problems else 0
 
 
 def _teardown(place: Place, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     confirm_teardown(place, options.yes_destroy)
-    teardown(place, environ, _tell)
+    teardown(place, environ, _tell, options.allow)
     return 0
 
 

@@ -18,6 +18,8 @@ from ops.aws import code_of
 from ops.state.place import Place, told
 
 RECOVER = "pipenv run state recover"
+BOOTSTRAP = "npm run cdktf:deploy makes it; pipenv run state bootstrap makes it alone"
+STACK_TAGS = ("Project", "Environment", "Suffix")  # together they are the stack's id
 VERSIONS_READ = 25  # the newest; a deploy writes two or three
 GONE = ("404", "NoSuchBucket", "NoSuchKey", "ResourceNotFoundException")
 
@@ -82,6 +84,21 @@ class Snapshot:
         """How many resources it knows."""
         listed = (self.document or {})["resources"]
         return sum(len(each["instances"]) for each in listed if each["mode"] == "managed")
+
+    @property
+    def stacks(self) -> set[str]:
+        """The stacks whose tags its resources bear."""
+        tags = (
+            (instance.get("attributes") or {}).get("tags_all") or {}
+            for each in (self.document or {})["resources"]
+            for instance in each["instances"]
+            if each["mode"] == "managed"
+        )
+        return {
+            "-".join(each[name] for name in STACK_TAGS)
+            for each in tags
+            if all(each.get(name) for name in STACK_TAGS)
+        }
 
     @property
     def digest(self) -> str:
@@ -160,25 +177,30 @@ class Bucket:
         """Whether there is such a bucket, and it is ours."""
         with told():
             try:
-                self._s3.head_bucket(Bucket=self._place.bucket)
+                self._s3.head_bucket(**self._place.in_bucket)
             except ClientError as error:
                 if code_of(error) in GONE:
                     return False
-                if code_of(error) in ("403", "301"):
+                if code_of(error) in ("403", "301", "AccessDenied"):
                     raise TapError(
-                        f"the bucket {self._place.bucket} is not this account's, or these "
-                        "credentials may not list it",
+                        f"the bucket {self._place.bucket} is not account {self._place.owner}'s, "
+                        "or these credentials may not list it",
                         hint="bucket names are global: name the account in config (account_id) "
                         "to make it one's own, or choose another ENVIRONMENT_SUFFIX",
                     ) from error
                 raise
         return True
 
+    def check_ours(self) -> None:
+        """Raise ``TapError`` unless the bucket is there, in the account that it has to be in."""
+        if not self.exists():
+            raise TapError(f"there is no bucket {self._place.bucket}", hint=BOOTSTRAP)
+
     def read(self) -> Snapshot | None:
         """The state; None where there is none."""
         with told():
             try:
-                answer = self._s3.get_object(Bucket=self._place.bucket, Key=self._place.key)
+                answer = self._s3.get_object(**self._place.in_bucket, Key=self._place.key)
             except ClientError as error:
                 if code_of(error) in GONE:
                     self._etag = None
@@ -192,7 +214,7 @@ class Bucket:
         place = self._place
         with told():
             pages = self._s3.get_paginator("list_object_versions").paginate(
-                Bucket=place.bucket, Prefix=place.key
+                **place.in_bucket, Prefix=place.key
             )
             listed = [
                 (each["LastModified"], each["IsLatest"], each["VersionId"], kind)
@@ -206,7 +228,7 @@ class Bucket:
             for written, _, id_, kind in listed[:VERSIONS_READ]:
                 snapshot = None
                 if kind == "Versions":
-                    answer = self._s3.get_object(Bucket=place.bucket, Key=place.key, VersionId=id_)
+                    answer = self._s3.get_object(**place.in_bucket, Key=place.key, VersionId=id_)
                     snapshot = Snapshot(answer["Body"].read())
                 yield Version(id=id_, written=written, snapshot=snapshot)
 
@@ -219,7 +241,7 @@ class Bucket:
         with told():
             try:
                 self._s3.put_object(
-                    Bucket=self._place.bucket,
+                    **self._place.in_bucket,
                     Key=self._place.key,
                     Body=snapshot.content,
                     ContentType="application/json",
@@ -230,7 +252,7 @@ class Bucket:
                 if code_of(error) == "PreconditionFailed":
                     raise TapError(
                         "somebody else has just written the state in the bucket",
-                        hint="look at it with `ops state status`, then run this again",
+                        hint="look at it with `pipenv run state status`, then run this again",
                     ) from error
                 raise
         self.note_digest(snapshot)
@@ -238,24 +260,42 @@ class Bucket:
     def remove(self) -> None:
         """Remove the state; the bucket keeps its versions."""
         with told():
-            self._s3.delete_object(Bucket=self._place.bucket, Key=self._place.key)
+            self._s3.delete_object(**self._place.in_bucket, Key=self._place.key)
         self.note_digest(None)
 
     def others(self) -> list[str]:
         """What lies in the bucket that isn't this stack's."""
         ours = {self._place.key, self._place.lock_key}
         with told():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket)
+            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._place.in_bucket)
             keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
         return [key for key in keys if key not in ours]
+
+    def kept_of_others(self) -> list[str]:
+        """What isn't this stack's, and the bucket keeps versions of."""
+        ours = {self._place.key, self._place.lock_key}
+        return sorted({each["Key"] for page in self._listed() for each in page} - ours)
 
     def empty(self) -> int:
         """Delete every version of everything; returns how many there were."""
         deleted = 0
         with told():
-            pages = self._s3.get_paginator("list_object_versions").paginate(
-                Bucket=self._place.bucket
-            )
+            for listed in self._listed():
+                answer = self._s3.delete_objects(
+                    **self._place.in_bucket, Delete={"Objects": listed, "Quiet": True}
+                )
+                for error in answer.get("Errors", ()):
+                    raise TapError(
+                        f"S3 keeps {error['Key']}: {error['Message']}",
+                        hint="when it is mended, run this again",
+                    )
+                deleted += len(listed)
+        return deleted
+
+    def _listed(self) -> Iterator[list[dict[str, str]]]:
+        """Every version and every mark of a deletion, by pages that aren't empty."""
+        with told():
+            pages = self._s3.get_paginator("list_object_versions").paginate(**self._place.in_bucket)
             for page in pages:
                 listed = [
                     {"Key": each["Key"], "VersionId": each["VersionId"]}
@@ -263,16 +303,7 @@ class Bucket:
                     for each in page.get(kind, ())
                 ]
                 if listed:
-                    answer = self._s3.delete_objects(
-                        Bucket=self._place.bucket, Delete={"Objects": listed, "Quiet": True}
-                    )
-                    for error in answer.get("Errors", ()):
-                        raise TapError(
-                            f"S3 keeps {error['Key']}: {error['Message']}",
-                            hint="when it is mended, run this again",
-                        )
-                deleted += len(listed)
-        return deleted
+                    yield listed
 
     def digest(self) -> str | None:
         """The digest that Terraform holds the state against; None where it keeps none."""
@@ -337,8 +368,25 @@ class Homes:
         """Whether the state is in the bucket and nowhere else."""
         return self.remote is not None and self.local is None
 
-    def problem(self, place: Place) -> TapError | None:
-        """What a person, or ``recover``, has to see to before anything is changed."""
+    def problems(self, place: Place) -> Iterator[TapError]:
+        """What a person, or ``recover``, has to see to before anything is planned or changed: a
+        state that is missing, cut short, an older one once more, or another stack's."""
+        for file in place.unsaved:
+            yield TapError(f"Terraform could not save the state: it is in {file}", hint=RECOVER)
+        if problem := self._lost(place) or self._disagreement():
+            yield problem
+            return
+        for snapshot, where in ((self.remote, place.bucket), (self.local, place.file)):
+            if snapshot and snapshot.stacks and place.stack not in snapshot.stacks:
+                yield TapError(
+                    f"the state in {where} is not {place.stack}'s: its resources are "
+                    f"{' and '.join(sorted(snapshot.stacks))}'s",
+                    hint="put the right one in its place: docs/runbook.md",
+                )
+        if self.remote:
+            yield from _of_versions(place, self.remote)
+
+    def _lost(self, place: Place) -> TapError | None:
         if self.remote and not self.remote.whole:
             return TapError(f"the state in {place.bucket} is cut short", hint=RECOVER)
         if self.local and not self.local.whole:
@@ -348,6 +396,14 @@ class Homes:
                 f"the state in {place.bucket} was deleted, or moved to another machine",
                 hint=f"if it was deleted: {RECOVER}",
             )
+        if newer := newer_backup(place, self):
+            now = f"is {self.local}" if self.local else "is gone"
+            return TapError(
+                f"the state in {place.file} {now}, and its backup is newer: {newer}", hint=RECOVER
+            )
+        return None
+
+    def _disagreement(self) -> TapError | None:
         other = self.remote or self.kept
         if other and other.whole and self.local:
             stands = relation(self.local, other)
@@ -356,6 +412,33 @@ class Homes:
             if stands not in fine:
                 return disagreement(self.local, other)
         return None
+
+
+def newer_backup(place: Place, homes: Homes) -> Snapshot | None:
+    """The backup of the local state, where that was rolled back or is gone: Terraform writes the
+    backup first, so it is never the newer one of two."""
+    backup = Snapshot.read(backup_of(place.file)) if not homes.remote else None
+    if backup is None or not backup.whole:
+        return None
+    if homes.local is None:
+        return backup if backup.resources and not homes.kept else None
+    older = homes.local.whole and relation(homes.local, backup) is Relation.OLDER
+    return backup if older else None
+
+
+def _of_versions(place: Place, remote: Snapshot) -> Iterator[TapError]:
+    """Whether the bucket had a newer state, or the lock table expects another."""
+    bucket = Bucket(place)
+    versions = list(bucket.versions())
+    newest = newest_of(versions)
+    if newest and rolled_back(remote, newest, versions):
+        yield TapError(
+            f"the state in {place.bucket} was rolled back: the bucket had {newest}", hint=RECOVER
+        )
+    elif bucket.digest() not in (None, remote.digest):
+        yield TapError(
+            "the lock table expects another state: Terraform will refuse this one", hint=RECOVER
+        )
 
 
 def disagreement(local: Snapshot, remote: Snapshot) -> TapError:

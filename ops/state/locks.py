@@ -7,6 +7,7 @@ https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
 
 import getpass
 import json
+import os
 import socket
 import uuid
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ class Locks:
         self._place = place
         self._s3 = place.client("s3")
         self._database = place.client("dynamodb")
+        self._etag = ""  # of the lock file as it was read
 
     def held(self) -> list[Lock]:
         """Who holds it: nobody, one, or two where a lock in the file and one in the table meet."""
@@ -90,7 +92,7 @@ class Locks:
                 "ID": id_,
                 "Operation": operation,
                 "Info": "",
-                "Who": f"{getpass.getuser()}@{socket.gethostname()}",
+                "Who": f"{_user()}@{socket.gethostname()}",
                 "Version": "ops state",
                 "Created": now.isoformat().replace("+00:00", "Z"),
                 "Path": self._place.lock_id,
@@ -107,14 +109,17 @@ class Locks:
             self.release(id_)
 
     def release(self, id_: str) -> list[str]:
-        """Release the lock with that id and no other; returns where it was."""
+        """Release the lock with that id and no other; returns where it was.
+
+        AWS compares once more what it deletes: in between, another can have got the lock.
+        """
         released = []
         with told():
             for where, info in ((FILE, self._file()), (TABLE, self._item())):
                 if info is None or _lock(info, where).id != id_:
                     continue
                 if where == FILE:
-                    self._s3.delete_object(Bucket=self._place.bucket, Key=self._place.lock_key)
+                    self._remove_file()
                 else:
                     self._database.delete_item(
                         TableName=self._place.table,
@@ -128,12 +133,18 @@ class Locks:
     def _file(self) -> str | None:
         with told():
             try:
-                answer = self._s3.get_object(Bucket=self._place.bucket, Key=self._place.lock_key)
+                answer = self._s3.get_object(**self._place.in_bucket, Key=self._place.lock_key)
             except ClientError as error:
                 if self._nothing(error, used=self._place.uses_lock_file):
                     return None
                 raise
+            self._etag = answer["ETag"]
             return answer["Body"].read().decode(errors="replace")
+
+    def _remove_file(self) -> None:
+        self._s3.delete_object(
+            **self._place.in_bucket, Key=self._place.lock_key, IfMatch=self._etag
+        )
 
     def _item(self) -> str | None:
         with told():
@@ -158,7 +169,7 @@ class Locks:
         try:
             with told():
                 self._s3.put_object(
-                    Bucket=self._place.bucket,
+                    **self._place.in_bucket,
                     Key=self._place.lock_key,
                     Body=info.encode(),
                     ContentType="application/json",
@@ -180,6 +191,14 @@ class Locks:
         except TapError:
             self.check_free()
             raise
+
+
+def _user() -> str:
+    """The person's name; in a container there may be none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and from then on
+        return f"uid {os.getuid()}"
 
 
 def _lock(info: str, where: str) -> Lock:

@@ -1,18 +1,20 @@
-"""``ops state recover``: the state that was lost, and then what it doesn't know.
+"""``ops recover``: the state that was lost, and then what it doesn't know.
 
-In this order: the lock that a dead deploy left; the state in the bucket, deleted, cut short or
-rolled back, from the newest version of it; the state that Terraform could not save; and what is in
-AWS and in no state, by ``ops recover``. What is replaced stays: in the bucket as a version, beside
-the project as a file.
+In this order: the lock that a dead deploy left; the local state, cut short, rolled back or gone,
+from its backup; the state in the bucket, deleted, cut short or rolled back, from the newest version
+of it; the states that Terraform could not save; and what is in AWS and in no state, by
+``ops.recover``. What is replaced stays: in the bucket as a version, beside the project as a file.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from lib.config.environment_config import StateBackend
 from lib.errors import TapError
 from ops.recover import Report, recover
+from ops.state.check import check
 from ops.state.homes import (
     Bucket,
     Homes,
@@ -20,6 +22,7 @@ from ops.state.homes import (
     Snapshot,
     backup_of,
     keep,
+    newer_backup,
     newest_of,
     relation,
     rolled_back,
@@ -54,10 +57,10 @@ def mend_file(place: Place, do: Do) -> None:
     if local is None or local.whole:
         return
     before = Snapshot.read(backup_of(file))
-    broken = file.with_name(f"{file.name}.broken-{int(time.time())}")
+    broken = file.with_name(f"{file.name}.broken-{time.time_ns()}")
     do(f"{file.name} was cut short: it is {broken.name} now", file.rename, broken)
     if before and before.whole:
-        do(f"its backup took its place: {before}", shutil.copy2, backup_of(file), file)
+        do(f"its backup took its place: {before}", keep, file, before.content)
 
 
 def doing(tell: Tell) -> Do:
@@ -87,22 +90,32 @@ class Mender:
 
         Raises ``Locked`` as long as somebody holds the lock.
         """
-        place, terraform = self._place, Terraform(self._place, self._environ)
-        if not self._dry_run:
+        place = self._place
+        if Bucket(place).exists() and not self._dry_run:
             Locks(place).check_free()
         mend_file(place, self._do)
         homes = Homes.of(place)
-        if homes.bucket_exists and not homes.local:
+        if newer := newer_backup(place, homes):
+            self._mend_local(newer)
+        elif homes.bucket_exists and not homes.local and place.backend is StateBackend.S3:
             self._mend_object()
-        if place.errored.exists():
-            self._save_errored(terraform)
-        if self._would:
-            self._tell("then it would look for what the state doesn't know")
-            return None
-        local = Snapshot.read(place.file) is not None or not homes.bucket_exists
-        terraform.init(local=local)
-        return recover(
-            place.folder, self._environ, place.session, dry_run=self._dry_run, tell=self._tell
+        with Terraform(place, self._environ) as terraform:
+            for file in place.unsaved:
+                self._save(file, terraform)
+            if self._would:
+                self._tell("then it would look for what the state doesn't know")
+                return None
+            if not self._dry_run:
+                check(place)  # what cannot be mended, such as another stack's state
+            terraform.init(local=self._is_local(homes))
+            return recover(terraform, place.session, dry_run=self._dry_run, tell=self._tell)
+
+    def _is_local(self, homes: Homes) -> bool:
+        place = self._place
+        return (
+            place.backend is StateBackend.LOCAL
+            or not homes.bucket_exists
+            or Snapshot.read(place.file) is not None
         )
 
     def _do(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
@@ -111,6 +124,14 @@ class Mender:
             self._tell(f"would be done: {what}")
         else:
             doing(self._tell)(what, action, *arguments)
+
+    def _mend_local(self, newer: Snapshot) -> None:
+        """Put the backup in the place of a local state that was rolled back, or is gone."""
+        file = self._place.file
+        if local := Snapshot.read(file):
+            aside = file.with_name(f"{file.name}.broken-{time.time_ns()}")
+            self._do(f"{file.name} was rolled back to {local}", file.rename, aside)
+        self._do(f"its backup took its place: {newer}", keep, file, newer.content)
 
     def _mend_object(self) -> None:
         bucket, where = Bucket(self._place), self._place.bucket
@@ -134,33 +155,32 @@ class Mender:
             bucket.read()
             bucket.write(snapshot)
 
-    def _save_errored(self, terraform: Terraform) -> None:
+    def _save(self, file: Path, terraform: Terraform) -> None:
         """Save what Terraform couldn't, if nothing newer was saved since; a copy is kept."""
-        place = self._place
-        unsaved = Snapshot.read(place.errored)
-        if unsaved is None or not unsaved.whole:
-            self._do("errored.tfstate is cut short: set aside", self._set_aside)
+        place, name = self._place, file.relative_to(self._place.output)
+        unsaved = Snapshot(file.read_bytes())
+        if not unsaved.whole:
+            self._do(f"{name} is cut short: set aside", self._set_aside, file)
             return
         local, bucket = Snapshot.read(place.file), Bucket(place)
-        saved = local or (bucket.read() if bucket.exists() else None)
-        if saved is None and not bucket.exists():
-            self._do(
-                f"saved what Terraform could not: {unsaved}", keep, place.file, unsaved.content
-            )
+        is_local = local is not None or place.backend is StateBackend.LOCAL or not bucket.exists()
+        saved = local if is_local else bucket.read()
+        done = f"saved what Terraform could not: {unsaved}"
+        if saved is None and is_local:
+            self._do(done, keep, place.file, unsaved.content)
         elif saved is None:
-            self._do(f"saved what Terraform could not: {unsaved}", self._put, unsaved)
+            self._do(done, self._put, unsaved)
         elif relation(unsaved, saved) is Relation.NEWER:
-            self._do(f"saved what Terraform could not: {unsaved}", self._push, terraform, local)
+            self._do(done, self._push, terraform, file, is_local)
         else:
             stands = relation(unsaved, saved)
-            self._tell(f"errored.tfstate ({unsaved}) is {stands} the state ({saved})")
-        self._do("errored.tfstate is set aside", self._set_aside)
+            self._tell(f"{name} ({unsaved}) is {stands} the state ({saved})")
+        self._do(f"{name} is set aside", self._set_aside, file)
 
-    def _push(self, terraform: Terraform, local: Snapshot | None) -> None:
-        terraform.init(local=local is not None)
-        terraform.push(self._place.errored)
+    def _push(self, terraform: Terraform, file: Path, local: bool) -> None:
+        terraform.init(local=local)
+        terraform.push(file)
 
-    def _set_aside(self) -> None:
-        errored = self._place.errored
-        backup(self._place, Snapshot(errored.read_bytes()))
-        errored.unlink()
+    def _set_aside(self, file: Path) -> None:
+        backup(self._place, Snapshot(file.read_bytes()))
+        file.unlink()

@@ -80,7 +80,7 @@ def whole(file: Path) -> Snapshot:
 
 def backup(place: Place, snapshot: Snapshot) -> Path:
     """Keep a state beside the local file, for good; returns where."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     file = place.file.with_name(f"{place.file.name}.{now}.kept")
     keep(file, snapshot.content)
     return file

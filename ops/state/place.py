@@ -1,4 +1,4 @@
-"""Where one stack's state can be: the bucket and its lock, the file, and Terraform's folder."""
+"""Where one stack's state can be: the bucket and its lock, the local file, Terraform's folders."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,16 +8,17 @@ from typing import Any
 
 import boto3
 
-from lib.config.environment_config import EnvironmentConfig, StateLock
+from lib.config.environment_config import EnvironmentConfig, StateBackend, StateLock
 from lib.modules.naming import NamingModule
 from ops import aws
+from ops.terraform.unsaved import unsaved
 
-HINT = "`ops state policy` writes what the role needs"
+HINT = "`pipenv run state policy` writes what the role needs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """``folder`` is where Terraform runs; ``file`` holds the state while it is local."""
+    """``folder`` has the synthesized stack; ``file`` holds the state while it is local."""
 
     stack: str
     folder: Path
@@ -29,6 +30,26 @@ class Place:
     session: boto3.Session
     account_id: str | None = None
     production: bool = False
+    backend: StateBackend = StateBackend.S3  # where the config wants the state
+
+    @property
+    def output(self) -> Path:
+        """The folder that the stacks are synthesized to, and that Terraform's runs are in."""
+        return self.folder.parents[1]
+
+    @property
+    def owner(self) -> str:
+        """The account that the bucket has to be in."""
+        return self.account_id or _account(self.session)
+
+    @property
+    def in_bucket(self) -> dict[str, str]:
+        """The arguments of a call of S3: the bucket, and whose it has to be. S3 refuses the call
+        (403) where it is another account's.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+        """
+        return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
     @property
     def lock_key(self) -> str:
@@ -41,9 +62,9 @@ class Place:
         return f"{self.bucket}/{self.key}"
 
     @property
-    def errored(self) -> Path:
-        """The state that Terraform could not save."""
-        return self.folder / "errored.tfstate"
+    def unsaved(self) -> list[Path]:
+        """The states that Terraform could not save, the oldest first."""
+        return unsaved(self.output, self.stack)
 
     @property
     def uses_lock_file(self) -> bool:
@@ -58,6 +79,12 @@ class Place:
     def client(self, service: str) -> Any:
         """A client in the account that the state is in."""
         return _client(self.session, service)
+
+
+@cache
+def _account(session: boto3.Session) -> str:
+    with told():
+        return session.client("sts", config=aws.PATIENCE).get_caller_identity()["Account"]
 
 
 @cache  # to make one takes a tenth of a second
@@ -97,6 +124,7 @@ def place_of(
         ),
         account_id=config.account_id,
         production=config.production,
+        backend=config.state.backend,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ops.state.homes import RECOVER, Bucket, Homes, Snapshot, newest_of, rolled_back
+from ops.state.homes import Homes, Snapshot
 from ops.state.locks import Lock, Locks
 from ops.state.place import Place
 
@@ -72,15 +72,5 @@ def _record(snapshot: Snapshot | None) -> dict[str, Any] | None:
 
 
 def _problems(place: Place, homes: Homes) -> Iterator[str]:
-    if problem := homes.problem(place):
+    for problem in homes.problems(place):
         yield from problem.lines()
-    if place.errored.exists():
-        yield f"Terraform could not save the state: it is in {place.errored} ({RECOVER})"
-    if homes.remote and homes.remote.whole:
-        bucket = Bucket(place)
-        versions = list(bucket.versions())
-        newest = newest_of(versions)
-        if newest and rolled_back(homes.remote, newest, versions):
-            yield f"the state was rolled back: the bucket had {newest} ({RECOVER})"
-        elif bucket.digest() not in (None, homes.remote.digest):
-            yield f"the lock table expects another state: Terraform will refuse ({RECOVER})"

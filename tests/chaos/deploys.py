@@ -25,10 +25,12 @@ from ops.cdktf_cli import CDKTF, ROOT
 from ops.emulator.inventory import Item, inventory, orphans
 from ops.graceful import WRAPPER
 from ops.progress import ANSI
-from ops.recover import Report, recover
+from ops.recover import Report
 from ops.sandbox import QUIET, Sandbox
+from ops.state.mend import Mender
+from ops.state.place import place_of
 from tests.chaos.proxy import Fault, FaultProxy
-from tests.e2e.conftest import opened
+from tests.e2e.conftest import SUFFIX, opened
 
 CTRL_C = b"\x03"
 SECONDS = 600  # longer than any step takes
@@ -41,6 +43,7 @@ class Copy:
         self.sandbox = sandbox
         (self.site,) = sandbox.sites.values()
         self.before = set(self.items())
+        self.told: list[str] = []  # by recover
 
     @property
     def folder(self) -> Path:
@@ -93,11 +96,18 @@ class Copy:
         while not reports or reports[-1].problems:
             assert len(reports) < 4, reports[-1].problems
             with mock.patch.dict(os.environ, environ):
-                session = boto3.Session()
-                reports.append(recover(self.site.stack_folder, environ, session))
+                reports.append(self._mended(environ))
             for problem in reports[-1].problems:
                 self._obey(problem.hint)
         return reports
+
+    def _mended(self, environ: Mapping[str, str]) -> Report:
+        output = self.folder / "cdktf.out"
+        session = boto3.Session(region_name=self.site.config.region)
+        place = place_of(self.site.config, SUFFIX, output, session=session)
+        report = Mender(place, environ, self.told.append, dry_run=False).mend()
+        assert report
+        return report
 
     def _obey(self, hint: str) -> None:
         """Run the command of the AWS CLI that a hint names."""
@@ -136,8 +146,9 @@ class Copy:
         return bool(balancers and databases)
 
     def terraforms(self) -> list[int]:
-        """The ids of the processes that work in the stack's folder."""
-        return [pid for pid in psutil.pids() if _cwd(pid) == str(self.site.stack_folder)]
+        """The ids of the processes that work in the stack's folder, or in a run's."""
+        folders = (str(self.site.stack_folder), f"{self.folder}/cdktf.out/runs/")
+        return [pid for pid in psutil.pids() if (_cwd(pid) or "").startswith(folders)]
 
     def check(self) -> None:
         """Everything is there once, the state knows all of it, and there is nothing left to do."""

@@ -41,12 +41,12 @@ SAYS_SO = re.compile(r"needs?\s(?:an\saccount|credentials)")
 ACCOUNT = {
     "ops apply": ("tests/e2e/test_deployed.py", 'ops("apply")'),
     "ops cdktf deploy": ("tests/e2e/test_state_deploy.py", '"cdktf:deploy"'),
-    "ops cdktf destroy": ("tests/ops/test_cdktf.py", '"destroy"'),
-    "ops cdktf diff": ("tests/ops/test_cdktf.py", 'main(["cdktf", "diff"'),
+    "ops cdktf destroy": ("tests/ops/test_cdktf.py", 'ops("destroy"'),
+    "ops cdktf diff": ("tests/ops/test_cdktf.py", 'ops("diff")'),
     "ops pipeline bootstrap": ("tests/e2e/test_pipeline.py", "pipeline.apply(folder"),
     "ops plan": ("tests/e2e/test_deployed.py", 'ops("plan")'),
     "ops preflight": ("tests/e2e/test_verify.py", 'command(capfd, "preflight")'),
-    "ops recover": ("tests/e2e/test_recover.py", "= recover("),
+    "ops recover": ("tests/e2e/test_recover.py", "Mender("),
     "ops state bootstrap": ("tests/e2e/test_state_recover.py", "bootstrap(part.place"),
     "ops state migrate": ("tests/e2e/test_state_moves.py", "moved(small, move_home)"),
     "ops state recover": ("tests/e2e/test_state_recover.py", "Mender("),
@@ -59,8 +59,9 @@ OF_AN_ACCOUNT = {"aws", "curl", "terraform"}
 # What would take too long twice, or write into this folder, and where it is run.
 ELSEWHERE = {
     "checks secrets --write": ("tests/checks/test_secrets.py", 'main(["secrets", "--write"])'),
-    "npx cdktf synth": ("tests/ops/test_cdktf.py", '("synth", ["synth []"])'),
-    "ops cdktf synth": ("tests/ops/test_cdktf.py", '("synth", ["synth []"])'),
+    "npx cdktf deploy": ("tests/chaos/deploys.py", "[str(CDKTF), verb"),
+    "npx cdktf synth": ("tests/e2e/test_deployed.py", "opened_sandbox.synth(site"),
+    "ops cdktf synth": ("tests/ops/test_cdktf.py", 'ops("synth")'),
     "ops cost --since": ("tests/ops/test_cost.py", 'main(["cost", "--since"'),
     "ops diagram": ("tests/ops/test_diagram.py", 'main(["diagram", "--output"'),
     "ops guard tests/ops/plans": ("tests/docs/test_guard.py", "main(command.split()) == 1"),

@@ -71,6 +71,7 @@ class Small:
             session=cloud.session(REGION),
         )
         self.place.folder.mkdir(parents=True)
+        self.terraform: Terraform
         self.write(self.document())
         self.s3 = self.place.client("s3")
         self.database = self.place.client("dynamodb")
@@ -82,7 +83,6 @@ class Small:
             AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.terraform = Terraform(self.place, self.environ)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -129,13 +129,14 @@ class Small:
     def write(self, document: Mapping[str, Any]) -> None:
         """Put this in the stack's place."""
         (self.place.folder / "cdk.tf.json").write_text(json.dumps(document))
+        self.terraform = Terraform(self.place, self.environ)
 
     def applying(self, n: str, *, wait: bool, folder: Path | None = None) -> subprocess.Popen[str]:
         """An apply that has been started."""
         variables = [f"-var=n={n}", f"-var=wait={str(wait).lower()}"]
         return subprocess.Popen(
             ["terraform", "apply", "-auto-approve", "-no-color", *variables],
-            cwd=folder or self.place.folder,
+            cwd=folder or self.terraform.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

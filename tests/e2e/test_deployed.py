@@ -20,12 +20,10 @@ from ops.cdktf_cli import ROOT
 from ops.emulator.inventory import inventory
 from ops.fields.page import EFFECTS
 from ops.fields.page import recorded as recorded_effects
-from ops.planned import Planned
 from ops.policy import nag
 from ops.policy.command import triage
 from ops.policy.stack import Stack
 from ops.sandbox import Sandbox
-from ops.terraform_provider import write_override
 from tests.conftest import BY_NAME
 from tests.e2e import calls, fields, plans
 from tests.e2e.conftest import SUFFIX, opened
@@ -356,14 +354,7 @@ def _ops(sandbox, monkeypatch):
     told = {"ENVIRONMENT": "staging", "ENVIRONMENT_SUFFIX": SUFFIX, "STATE_BACKEND": "local"}
     for name, value in (opened_sandbox.environ(site) | told).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("ops.planned.PLANS", site.folder / "cdktf.out" / "plans")
-    init = Planned.init
-
-    def init_with_the_mirror(stack, *arguments):
-        write_override(stack.folder, opened_sandbox.provider.version)
-        init(stack, *arguments)
-
-    monkeypatch.setattr(Planned, "init", init_with_the_mirror)
+    monkeypatch.setattr("ops.plan.OUTPUT", site.folder / "cdktf.out")
     return lambda *words: main(list(words))
 
 

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from ops.emulator.inventory import inventory, orphans
-from ops.recover import recover
-from tests.e2e.conftest import opened
+from ops.state.mend import Mender
+from ops.state.place import place_of
+from tests.e2e.conftest import SUFFIX, opened
 
 POINTS = [int(point) for point in os.environ.get("TAP_KILL_POINTS", "15,40,60").split(",")]
 
@@ -26,6 +27,8 @@ class Killed:
         self.sandbox = sandbox
         self.site = sandbox.sites["dev"]
         self.session = self.site.emulator.session(self.site.config.region)
+        output = self.site.folder / "cdktf.out"
+        self._place = place_of(self.site.config, SUFFIX, output, session=self.session)
         self._before = set(inventory(self.session.client))  # such as the default VPC
         assert sandbox.cli("deploy", tick=self._kill) != 0
         assert len(self.site.progress.done) < self.site.progress.total, "the deploy was quicker"
@@ -59,7 +62,9 @@ class Killed:
 
     def recover(self):
         """Recover; returns the report."""
-        report = recover(self.site.stack_folder, self.sandbox.environ(self.site), self.session)
+        environ = self.sandbox.environ(self.site)
+        report = Mender(self._place, environ, print, dry_run=False).mend()
+        assert report
         print("\n".join(report.lines()))
         assert not report.problems
         return report

@@ -46,7 +46,7 @@ def first_to_end(racers):
 
 def test_of_two_deploys_one_goes_and_the_other_says_who_holds_the_lock(small, tmp_path):
     other = tmp_path / "other machine"
-    shutil.copytree(small.place.folder, other)
+    shutil.copytree(small.terraform.folder, other)
     won = []
     for number in range(ROUNDS):
         small.gate.unlink(missing_ok=True)

@@ -49,7 +49,6 @@ class Part:
             session=self.session,
             production=True,
         )
-        self.terraform = Terraform(self.place, self.environ)
         self.told = []
         self.write(self._part())
 
@@ -79,11 +78,17 @@ class Part:
         """What a person is told."""
         self.told.append(text)
 
+    def terraform(self):
+        """Terraform in a run's folder, which stays, as a killed run's does."""
+        terraform = Terraform(self.place, self.environ)
+        terraform.init()
+        return terraform
+
     def command(self, *arguments, **environ):
         """Terraform, started, in a process group of its own."""
         return subprocess.Popen(
             ["terraform", *arguments, "-no-color", "-input=false"],
-            cwd=self.place.folder,
+            cwd=self.terraform().folder,
             env=self.environ | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -140,11 +145,11 @@ def test_killed_in_the_first_deploy_bootstrap_goes_on(part):
 
 
 def terraforms(part):
-    """The processes that work in the stack's folder."""
+    """The processes that work in the folders of runs."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd() == str(part.place.folder) and process.pid != os.getpid():
+            if process.cwd().startswith(f"{part.place.output}/runs/"):
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -213,14 +218,14 @@ def test_a_lost_state_is_brought_back_and_nothing_is_deployed_before(part, lose)
 
 
 def test_a_digest_from_before_a_change_of_lock_is_put_right(part):
-    database = part.session.client("dynamodb")
+    terraform, database = part.terraform(), part.session.client("dynamodb")
     item = {"LockID": {"S": f"{part.place.lock_id}-md5"}, "Digest": {"S": "0" * 32}}
     database.put_item(TableName=part.place.table, Item=item)
     with pytest.raises(TapError, match="does not have the expected content"):
-        part.terraform.pull()
+        terraform.pull()
     assert any("expects another state" in each for each in Status.of(part.place).problems)
     part.recover()
-    assert part.terraform.pull().same(part.state())
+    assert terraform.pull().same(part.state())
 
 
 class Outage(FaultProxy):
@@ -251,14 +256,15 @@ def test_the_bucket_out_of_reach_at_the_end_of_an_apply(part):
         printed, _ = apply.communicate()
     assert apply.returncode == 1
     assert "errored.tfstate" in printed
-    unsaved = certain(Snapshot.read(part.place.errored))
+    (file,) = part.place.unsaved
+    unsaved = certain(Snapshot.read(file))
     with pytest.raises(TapError, match="could not save the state"):
         bootstrap(part.place, part.environ, part.tell)
     (lock,) = Locks(part.place).held()
     release(part.place, lock.id, part.tell)
     assert not part.recover().adopted
     assert part.state().resources == unsaved.resources
-    assert not part.place.errored.exists()
+    assert not part.place.unsaved
     part.assert_whole()
 
 

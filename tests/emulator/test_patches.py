@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from ops.emulator import patches
@@ -144,6 +145,27 @@ def _tls_only_buckets() -> None:
     s3.put_object(Bucket="bucket", Key="key", Body=b"body")
     assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"body"
     assert json.loads(s3.get_bucket_policy(Bucket="bucket")["Policy"]) == policy
+
+
+def _bucket_owner() -> None:
+    s3 = _client("s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="key", Body=b"body", ExpectedBucketOwner="123456789012")
+    calls: tuple[tuple[Any, dict[str, Any]], ...] = (
+        (s3.head_bucket, {}),
+        (s3.list_objects_v2, {}),
+        (s3.get_object, {"Key": "key"}),
+        (s3.put_object, {"Key": "key", "Body": b""}),
+        (s3.delete_object, {"Key": "key"}),
+    )
+    for call, arguments in calls:
+        try:
+            call(Bucket="bucket", ExpectedBucketOwner="999999999999", **arguments)
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        else:
+            raise AssertionError("another account's bucket")
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"body"
 
 
 def _bucket_events() -> None:

@@ -275,6 +275,27 @@ def test_a_terraform_of_one_s_own_is_run(bench, name):
     assert bench.noted() == ["tofu" if name == "tofu" else "terraform"]
 
 
+def test_a_process_that_got_an_ended_terraform_s_id_is_left_alone(bench):
+    """Ids are given again: what began after the note was written is no Terraform of ours."""
+    with subprocess.Popen(["sleep", "60"]) as innocent:
+        notes = f'touch -d "1 hour ago" "$TAP_TERRAFORM_PIDS/{innocent.pid}"'
+        ends = [(bench.has("started"), interrupt())]
+        assert bench.run(bench.command(f"{notes}; {RUNS_TERRAFORM}"), steps=ends) == [INTERRUPTED]
+        assert bench.run(bench.command(notes)) == [0], "nor is it waited for"
+        assert innocent.poll() is None
+        innocent.kill()
+    assert bench.noted() == ["started", "interrupted", "saved"]
+
+
+def test_an_id_that_is_given_again_while_we_look_is_noticed(bench, monkeypatch):
+    """It was ours when it was first seen: from then on the process counts, not its id."""
+    with subprocess.Popen(["sleep", "60"]) as innocent:
+        monkeypatch.setattr(psutil.Process, "is_running", lambda _: False)
+        assert bench.run(bench.command(f': >"$TAP_TERRAFORM_PIDS/{innocent.pid}"')) == [0]
+        assert innocent.poll() is None
+        innocent.kill()
+
+
 def test_what_tick_raises_is_an_interrupt(bench):
     """Nothing is left running by an error of ours."""
 

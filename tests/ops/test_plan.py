@@ -1,119 +1,52 @@
-"""``ops plan``, ``ops apply`` and the guard of a deploy, with a Terraform that notes its calls."""
+"""``ops plan`` and ``ops apply``, with a Terraform that notes its calls."""
 
 import json
-import stat
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from moto import mock_aws
 
-from ops import cdktf_cli, deploy, guard, planned
+from ops import cdktf_cli, guard, plan
 from ops.__main__ import main
 from ops.plan import READABLE, READABLE_MAX, as_markdown, running_image
-from tests.e2e import plans
+from ops.state.homes import keep
+from tests.ops.played import IMAGE, STATE, played, recorded, synthesize
+from tests.ops.test_state import snapshot
 
-IMAGE = "registry.example/app@sha256:" + "0" * 64
 # What the plan of another database name loses.
 ALLOWED = (
     "aws_db_instance.database_instance_D7FC2283 "
     "aws_ssm_parameter.outputs_parameters_database_name_A54461BB.value"
 )
-FAKE = """#!/bin/sh
-verb=$2
-cd "${1#-chdir=}"
-echo "$(basename "$PWD") $verb $3 $4 $5 [$TF_VAR_db_password]" | tr -s ' ' >> "$LOG/calls"
-[ -f "$LOG/$verb.fails" ] && echo "Error: no such thing" && exit 1
-case "$verb $3 $4" in
-  "plan "*) touch tap.tfplan; exit "$(cat "$LOG/changed")" ;;
-  "show -json tap.tfplan") cat "$LOG/plan.json" ;;
-  "show -json "*) cat "$LOG/state.json" ;;
-  "show "*) echo "Plan: 1 to add, 2 to change, 0 to destroy." ;;
-esac
-"""
-STATE = {
-    "values": {
-        "root_module": {
-            "resources": [
-                {"type": "aws_vpc", "values": {}},
-                {
-                    "type": "aws_ecs_task_definition",
-                    "values": {"container_definitions": json.dumps([{"image": IMAGE}])},
-                },
-            ]
-        }
-    }
-}
-
-
-class Log:
-    """What the fake Terraform is to answer, and what it was asked."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.answers(changed="2", plan=recorded("nothing"), state=json.dumps(STATE))
-
-    def answers(self, **files):
-        """Set the exit code of ``plan``, or what ``show`` prints."""
-        for name, text in files.items():
-            suffix = "" if name == "changed" else ".json"
-            (self.folder / f"{name}{suffix}").write_text(text, encoding="utf-8")
-
-    def fails(self, verb):
-        """Let a command fail."""
-        (self.folder / f"{verb}.fails").touch()
-
-    def calls(self):
-        """Stack, verb and arguments of each call, without what is the same in all."""
-        file = self.folder / "calls"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return [line.replace("-input=false ", "").removesuffix(" []") for line in lines]
-
-
-def recorded(name):
-    """A plan that Terraform has made."""
-    return (plans.FOLDER / f"{name}.json").read_text(encoding="utf-8")
-
-
-def synthesize(environ, output):
-    """In place of tap.py, which takes a second."""
-    folder = Path(output, "stacks", f"tap-{environ['ENVIRONMENT']}-qa1")
-    folder.mkdir(parents=True)
-    task = {"container_definitions": json.dumps([{"image": environ.get("CONTAINER_IMAGE")}])}
-    document = {"resource": {"aws_ecs_task_definition": {"task": task}}}
-    (folder / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
-
-
-really = planned.synthesize
+really = plan.synthesize
 
 
 @pytest.fixture(name="log")
 def _log(tmp_path, monkeypatch):
-    monkeypatch.setattr(planned, "synthesize", synthesize)
-    fake = tmp_path / "terraform"
-    fake.write_text(FAKE, encoding="utf-8")
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(planned, "PLANS", tmp_path / "plans")
-    for name in ("DB_PASSWORD", "TF_VAR_db_password", "CONTAINER_IMAGE", "STATE_BACKEND"):
-        monkeypatch.delenv(name, raising=False)
-    environ = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1", "LOG": str(tmp_path)}
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TERRAFORM_BINARY_NAME", str(fake))
-    return Log(tmp_path)
+    monkeypatch.setattr(plan, "synthesize", synthesize)
+    monkeypatch.setattr(plan, "OUTPUT", tmp_path / "cdktf.out")
+    log = played(tmp_path, monkeypatch)
+    with mock_aws():
+        yield log
+
+
+def folder_of(stack):
+    """What ``ops plan`` leaves of a stack."""
+    return plan.OUTPUT / "plans" / stack
 
 
 PLANNED = [
     "tap-dev-qa1 init",
-    "tap-dev-qa1 plan -detailed-exitcode -out=tap.tfplan",
+    "tap-dev-qa1 plan -out=tap.tfplan -lock-timeout=5m",
     "tap-dev-qa1 show -json tap.tfplan",
-    "tap-dev-qa1 show -no-color tap.tfplan",
+    "tap-dev-qa1 show tap.tfplan",
 ]
+LOOKED = [each.replace("-lock-timeout=5m", "-lock=false") for each in PLANNED]
 
 
 def image_of(stack):
     """The image in a synthesized stack."""
-    text = (planned.PLANS / stack / "cdk.tf.json").read_text(encoding="utf-8")
+    text = (folder_of(stack) / "cdk.tf.json").read_text(encoding="utf-8")
     (task,) = json.loads(text)["resource"]["aws_ecs_task_definition"].values()
     return json.loads(task["container_definitions"])[0]["image"]
 
@@ -123,14 +56,14 @@ def test_a_plan_is_left_with_all_that_apply_needs(log, capfd, changed):
     log.answers(changed=changed)
     assert main(["plan"]) == 0
     assert log.calls() == PLANNED
-    folder = planned.PLANS / "tap-dev-qa1"
+    folder = folder_of("tap-dev-qa1")
     assert {file.name for file in folder.iterdir()} == {"cdk.tf.json", "tap.tfplan", READABLE}
     assert "### tap-dev-qa1\n\nPlan: 1 to add" in (folder / READABLE).read_text(encoding="utf-8")
     assert "guard: tap-dev-qa1: fine" in capfd.readouterr().out
 
 
 def test_what_is_planned_is_what_tap_py_writes(log, monkeypatch):
-    monkeypatch.setattr(planned, "synthesize", really)
+    monkeypatch.setattr(plan, "synthesize", really)
     monkeypatch.setenv("CONTAINER_IMAGE", IMAGE)
     assert main(["plan"]) == 0
     assert len(log.calls()) == len(PLANNED)
@@ -138,7 +71,7 @@ def test_what_is_planned_is_what_tap_py_writes(log, monkeypatch):
 
 
 def test_a_stack_that_cannot_be_synthesized_is_not_planned(log, monkeypatch, capfd):
-    monkeypatch.setattr(planned, "synthesize", really)
+    monkeypatch.setattr(plan, "synthesize", really)
     monkeypatch.setattr(cdktf_cli, "ROOT", Path(__file__).parent)
     assert main(["plan"]) == 2
     assert "tap: synthesis failed" in capfd.readouterr().err
@@ -146,7 +79,7 @@ def test_a_stack_that_cannot_be_synthesized_is_not_planned(log, monkeypatch, cap
 
 
 def test_an_earlier_plan_is_gone(log):
-    old = planned.PLANS / "tap-dev-qa1" / "tap.tfplan"
+    old = folder_of("tap-dev-qa1") / "tap.tfplan"
     old.parent.mkdir(parents=True)
     old.touch()
     log.fails("init")
@@ -158,8 +91,8 @@ def test_several_environments_are_planned_and_one_refused_is_enough(log, monkeyp
     monkeypatch.setenv("ENVIRONMENT", "dev,staging")
     log.answers(plan=recorded("database_name"))
     assert main(["plan"]) == 1
-    assert [call for call in log.calls() if "plan -d" in call] == [
-        f"tap-{name}-qa1 plan -detailed-exitcode -out=tap.tfplan" for name in ("dev", "staging")
+    assert [call for call in log.calls() if " plan -" in call] == [
+        f"tap-{name}-qa1 plan -out=tap.tfplan -lock-timeout=5m" for name in ("dev", "staging")
     ]
     assert capfd.readouterr().out.count("refused, 2 of 8 changes") == 2
 
@@ -208,7 +141,7 @@ def test_drift_is_told_with_the_image_that_runs(log, capfd, changed, code):
     log.answers(changed=changed, plan=recorded("database_name"))
     assert main(["plan", "--drift"]) == code
     assert image_of("tap-dev-qa1") == IMAGE
-    assert log.calls() == [PLANNED[0], "tap-dev-qa1 show -json", *PLANNED[1:]]
+    assert log.calls() == [LOOKED[0], "tap-dev-qa1 show -json", *LOOKED[1:]]
     told = "none" if changed == "0" else "AWS is not as planned"
     assert f"drift: tap-dev-qa1: {told}\n" in capfd.readouterr().out
 
@@ -216,6 +149,7 @@ def test_drift_is_told_with_the_image_that_runs(log, capfd, changed, code):
 def test_a_plan_with_the_image_that_runs_is_guarded_as_any(log):
     log.answers(plan=recorded("database_name"))
     assert main(["plan", "--running-image"]) == 1
+    assert LOOKED[1] in log.calls(), "nobody waits for it"
     assert image_of("tap-dev-qa1") == IMAGE
     log.answers(plan=recorded("nothing"))
     assert main(["plan"]) == 0
@@ -225,7 +159,7 @@ def test_a_plan_with_the_image_that_runs_is_guarded_as_any(log):
 def test_drift_of_one_of_several_is_enough(log, monkeypatch):
     monkeypatch.setenv("ENVIRONMENT", "dev,staging")
     assert main(["plan", "--drift"]) == 1
-    assert len([call for call in log.calls() if "plan -d" in call]) == 2
+    assert len([call for call in log.calls() if " plan -" in call]) == 2
 
 
 def test_a_stack_that_was_never_deployed_has_no_image():
@@ -241,18 +175,47 @@ def test_what_was_planned_is_applied(log):
     assert log.calls()[before:] == [
         "tap-dev-qa1 init -lockfile=readonly",
         "tap-dev-qa1 show -json tap.tfplan",
-        "tap-dev-qa1 apply tap.tfplan",
+        "tap-dev-qa1 apply -lock-timeout=5m tap.tfplan",
     ]
+    assert log.applied == json.loads(recorded("nothing"))
 
 
 def test_nothing_is_applied_until_the_guard_has_seen_everything(log, monkeypatch):
     monkeypatch.setenv("ENVIRONMENT", "dev,staging")
     assert main(["plan"]) == 0
-    log.answers(plan=recorded("database_name"))
+    (folder_of("tap-staging-qa1") / "tap.tfplan").write_text(recorded("database_name"))
     assert main(["apply"]) == 1
     assert not [call for call in log.calls() if " apply " in call]
     assert main(["apply", "--allow", ALLOWED]) == 0
     assert len([call for call in log.calls() if " apply " in call]) == 2
+
+
+def test_an_apply_runs_beside_nothing_that_another_run_has_left(log):
+    assert main(["plan"]) == 0
+    for folder in ("plans", "stacks"):
+        left = plan.OUTPUT / folder / "tap-dev-qa1" / "teardown_override.tf.json"
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_text("{}")
+    assert main(["apply"]) == 0
+    assert log.files("apply") == {".in-use", "cdk.tf.json", "tap.tfplan"}
+    assert not list(plan.OUTPUT.glob("runs/*@*")), "the run's folder goes with it"
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+@pytest.mark.parametrize("lost", ["unsaved", "rolled back"])
+def test_neither_goes_on_without_the_newest_state(log, capfd, command, lost):
+    assert main(["plan"]) == 0
+    before = log.calls()
+    state = plan.OUTPUT.parent / "terraform.tap-dev-qa1.tfstate"
+    if lost == "unsaved":
+        (folder_of("tap-dev-qa1") / "errored.tfstate").write_text("{}")
+    else:
+        keep(state, snapshot(1).content)
+        keep(state.with_name(f"{state.name}.backup"), snapshot(2).content)
+    assert main([command]) == 2
+    assert "pipenv run state recover" in capfd.readouterr().err
+    assert log.calls() == before
+    assert (folder_of("tap-dev-qa1") / "errored.tfstate").exists() == (lost == "unsaved")
 
 
 @pytest.mark.parametrize("verb", ["init", "apply"])
@@ -287,8 +250,8 @@ def test_bad_input_is_named_before_anything_runs(log, monkeypatch, capsys, comma
 
 
 def test_a_plan_is_a_section_of_a_comment():
-    plan = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
-    section = as_markdown("tap-dev-qa1", "guard: fine", ["created: aws_vpc.x"], plan)
+    text = "a ``` fence\n\nPlan: 1 to add, 0 to change.\n\nNote\n"
+    section = as_markdown("tap-dev-qa1", "guard: fine", ["created: aws_vpc.x"], text)
     assert section.startswith("### tap-dev-qa1\n\nPlan: 1 to add, 0 to change.\n\n")
     assert len(section.split("`" * 8)) == 5
     assert "\nguard: fine\n\ncreated: aws_vpc.x\n" in section and "\na ``` fence\n" in section
@@ -310,58 +273,3 @@ def test_what_goes_comes_before_what_changes_and_that_before_what_is_made():
     order = [action.split(":")[0] for action in actions]
     assert order == sorted(order, key=["deleted", "replaced", "changed", "created"].index)
     assert len(set(order)) > 1
-
-
-# --- npm run cdktf:deploy ---------------------------------------------------------------------
-
-
-@pytest.fixture(name="cli")
-def _cli(log, tmp_path, monkeypatch):
-    """A CLI that notes its calls beside Terraform's."""
-    assert not log.calls()
-    cli = tmp_path / "cdktf"
-    cli.write_text('#!/bin/sh\necho "cdktf $@" >> "$LOG/calls"\n', encoding="utf-8")
-    cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(deploy, "CDKTF", cli)
-    monkeypatch.setattr(deploy, "OUTPUT", tmp_path / "cdktf.out")
-    monkeypatch.setattr(deploy, "synthesize", Mock())
-    monkeypatch.setenv("STATE_BACKEND", "local")
-    with mock_aws():
-        yield
-
-
-@pytest.mark.usefixtures("cli")
-def test_a_deploy_to_production_is_guarded(log, monkeypatch, capfd):
-    monkeypatch.setenv("ENVIRONMENT", "staging,prod")
-    log.answers(plan=recorded("database_name"))
-    assert main(["cdktf", "deploy"]) == 1
-    assert not [call for call in log.calls() if call.startswith(("cdktf", "tap-staging"))]
-    assert "database.database_name in the config" in capfd.readouterr().out
-    assert main(["cdktf", "deploy", "--auto-approve", "--allow", ALLOWED]) == 0
-    assert (
-        log.calls()[-1] == "cdktf deploy tap-staging-qa1 tap-prod-qa1 --auto-approve --skip-synth"
-    )
-    assert not (planned.PLANS / "tap-prod-qa1").exists()
-
-
-@pytest.mark.usefixtures("cli")
-def test_a_deploy_elsewhere_and_other_verbs_are_not(log, monkeypatch):
-    log.answers(plan=recorded("database_name"))
-    assert main(["cdktf", "deploy"]) == 0
-    monkeypatch.setenv("ENVIRONMENT", "prod")
-    assert main(["cdktf", "diff"]) == main(["cdktf", "destroy"]) == 0
-    assert log.calls() == [
-        "cdktf deploy tap-dev-qa1 --skip-synth",
-        "cdktf diff tap-prod-qa1 --skip-synth",
-        "cdktf destroy tap-prod-qa1 --skip-synth",
-    ]
-
-
-@pytest.mark.usefixtures("cli")
-@pytest.mark.parametrize("verb", ["init", "plan"])
-def test_a_production_that_cannot_be_planned_is_not_deployed(log, monkeypatch, capfd, verb):
-    monkeypatch.setenv("ENVIRONMENT", "prod")
-    log.fails(verb)
-    assert main(["cdktf", "deploy"]) == 2
-    assert "Error: no such thing" in capfd.readouterr().err
-    assert not [call for call in log.calls() if call.startswith("cdktf")]

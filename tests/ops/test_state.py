@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
@@ -15,16 +16,20 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from lib.config.environment_config import StateLock
+from lib.config.environment_config import StateBackend, StateLock
 from lib.errors import TapError
 from ops.__main__ import main
+from ops.emulator import patches
 from ops.state import commands
+from ops.state.bootstrap import document_of
+from ops.state.check import check, check_deployed
 from ops.state.homes import (
     Bucket,
     Homes,
     Relation,
     Snapshot,
     Version,
+    backup_of,
     keep,
     newest_of,
     relation,
@@ -32,12 +37,20 @@ from ops.state.homes import (
 )
 from ops.state.locks import Lock, Locked, Locks
 from ops.state.mend import Mender, doing, mend_file, release
+from ops.state.move import backup
 from ops.state.place import place_of
 from ops.state.policy import policy_of
 from ops.state.status import Status
-from ops.state.teardown import check_alone, unprotected
-from ops.terraform import Terraform
+from ops.state.teardown import (
+    OWN_CONSTRUCTS,
+    check_alone,
+    delete_made_again,
+    made_again,
+    unprotected,
+)
+from ops.terraform.process import Terraform
 from tests.conftest import BY_NAME, changed
+from tests.ops.played import played
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -67,6 +80,7 @@ def result(address, *objects, status="pass"):
     }
 
 
+STATE = {"version": 4, "serial": 1, "lineage": "one"}
 A, B = result("a", "a"), result("b", "b")
 BROKEN = Snapshot(b'{"version": 4, "serial": 1, "li')
 
@@ -220,8 +234,8 @@ def test_what_stands_in_the_way(place, remote, local, kept, problem):
         place.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
     if local:
         keep(place.file, local.content)
-    found = Homes.of(place).problem(place)
-    assert (problem in str(found)) if problem else found is None
+    found = list(map(str, Homes.of(place).problems(place)))
+    assert len(found) == bool(problem) and (not problem or problem in found[0])
 
 
 def test_an_empty_file_is_no_state(place):
@@ -234,7 +248,7 @@ def test_somebody_else_s_bucket_is_named(place):
     s3.head_bucket.side_effect = ClientError({"Error": {"Code": "403"}}, "HeadBucket")
     bucket = Bucket(place)
     bucket._s3 = s3
-    with pytest.raises(TapError, match="is not this account's") as raised:
+    with pytest.raises(TapError, match=f"is not account {ACCOUNT}'s") as raised:
         bucket.exists()
     assert "account_id" in raised.value.hint
 
@@ -252,6 +266,136 @@ def test_what_aws_refuses_is_told(place):
     s3.get_object.side_effect = EndpointConnectionError(endpoint_url="https://s3")
     with pytest.raises(TapError, match="Could not connect"):
         bucket.read()
+
+
+def tagged(stack, serial=1):
+    """A state whose resources are a stack's."""
+    project, environment, suffix = stack.split("-")
+    tags = {"Project": project, "Environment": environment, "Suffix": suffix}
+    instances = [{"attributes": {"tags_all": tags}}]
+    listed = [{"mode": "managed", "type": "aws_vpc", "name": "v", "instances": instances}]
+    document = json.loads(snapshot(serial).content) | {"resources": listed}
+    return Snapshot(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_another_stack_s_state_is_refused_by_its_name(place, local):
+    """Addresses are the same in all environments: Terraform would change staging into dev."""
+    for stack, refused in (("tap-dev-qa1", False), ("tap-staging-qa1", True)):
+        if local:
+            keep(place.file, tagged(stack).content)
+        else:
+            put(place, tagged(stack))
+        problems = list(map(str, Homes.of(place).problems(place)))
+        assert len(problems) == refused
+    assert "is not tap-dev-qa1's: its resources are tap-staging-qa1's" in problems[0]
+    with pytest.raises(TapError, match="tap-staging-qa1's"):
+        check(place)
+
+
+def test_a_resource_tagged_otherwise_makes_no_state_another_s(place):
+    document = json.loads(tagged("tap-dev-qa1").content)
+    document["resources"] += json.loads(tagged("tap-shared-qa1").content)["resources"]
+    put(place, Snapshot(json.dumps(document).encode()))
+    assert not list(Homes.of(place).problems(place))
+
+
+@pytest.mark.parametrize(
+    ("local", "before", "says"),
+    [
+        (snapshot(2), snapshot(1), None),
+        (snapshot(1), snapshot(2), "is serial 1"),
+        (snapshot(1, "two"), snapshot(2), None),  # a first deploy after a teardown
+        (None, snapshot(2), "is gone"),
+        (None, snapshot(2, resources=0), None),
+        (None, BROKEN, None),
+    ],
+)
+def test_a_local_state_that_was_rolled_back_is_noticed_and_mended(place, local, before, says):
+    place = dataclasses.replace(place, backend=StateBackend.LOCAL)
+    if local:
+        keep(place.file, local.content)
+    keep(backup_of(place.file), before.content)
+    problems = list(map(str, Homes.of(place).problems(place)))
+    assert len(problems) == bool(says)
+    if says:
+        assert says in problems[0] and str(before) in problems[0]
+        mender(place)[0]._mend_local(before)
+        assert Snapshot.read(place.file) == before
+        assert not list(Homes.of(place).problems(place))
+        assert len(list(place.file.parent.glob("*.broken-*"))) == bool(local)
+
+
+def test_a_deploy_beside_the_state_is_refused(place):
+    put(place, snapshot())
+    with pytest.raises(TapError, match="STATE_BACKEND says local"):
+        check_deployed(dataclasses.replace(place, backend=StateBackend.LOCAL))
+    assert check_deployed(place).settled
+    Bucket(place).empty()
+    with pytest.raises(TapError, match="no state in its bucket yet"):
+        check_deployed(place)
+
+
+@pytest.fixture(name="theirs")
+def _theirs(monkeypatch, tmp_path):
+    """dev's place where somebody else has made the bucket, with a state in it."""
+    patches.bucket_owner(
+        lambda where, name, value: monkeypatch.setattr(where, name, value, raising=False)
+    )
+    place = make_place(tmp_path, bucket=False)
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", "999999999999")
+    other = boto3.Session("other", "other", region_name=REGION).client("s3")
+    other.create_bucket(Bucket=BUCKET)
+    other.put_object(Bucket=BUCKET, Key=KEY, Body=snapshot(9).content)
+    other.put_object(Bucket=BUCKET, Key=f"{KEY}.tflock", Body=b"{}")
+    monkeypatch.delenv("MOTO_ACCOUNT_ID")
+    return place
+
+
+CALLS = (
+    Homes.of,
+    lambda place: Bucket(place).read(),
+    lambda place: list(Bucket(place).versions()),
+    lambda place: Bucket(place).write(snapshot()),
+    lambda place: Bucket(place).remove(),
+    lambda place: Bucket(place).others(),
+    lambda place: Bucket(place).kept_of_others(),
+    lambda place: Bucket(place).empty(),
+    lambda place: Locks(place)._file(),
+    lambda place: Locks(place)._take_file("{}"),
+    lambda place: Locks(place)._remove_file(),
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_bucket_of_another_account_is_not_touched(theirs, call):
+    with pytest.raises((TapError, ClientError), match="is not account|AccessDenied|403"):
+        call(theirs)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["cdktf", verb, "--auto-approve", "--skip-synth"] for verb in ("diff", "deploy")),
+        ["cdktf", "destroy", "--auto-approve", "--skip-synth"],
+        *(["state", verb, "--skip-synth"] for verb in ("bootstrap", "recover")),
+        ["recover", "--skip-synth"],
+        ["state", "migrate", "--to", "local", "--skip-synth"],
+        ["state", "teardown", "--yes-destroy", "tap-dev-qa1", "--skip-synth"],
+        ["state", "status"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_reads_a_state_that_another_account_has_planted(
+    theirs, shipped, monkeypatch, capsys, command
+):
+    (theirs.folder / "cdk.tf.json").write_text(json.dumps(shipped("dev").document))
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "qa1")
+    monkeypatch.setattr("ops.graceful.run", Mock(side_effect=AssertionError("Terraform ran")))
+    assert main([*command, "--output", str(theirs.output)]) == 2
+    told = capsys.readouterr().err
+    assert f"the bucket {BUCKET} is not account {ACCOUNT}'s" in told
 
 
 # writing
@@ -405,6 +549,34 @@ def test_a_lock_is_released_by_its_own_id(place):
         release(place, held.id, print)
 
 
+def test_a_lock_that_somebody_else_has_taken_meanwhile_stays(place):
+    """Released by another, and taken by a third, between our look and our deletion."""
+    locks, s3 = Locks(place), place.client("s3")
+    s3.put_object(Bucket=BUCKET, Key=place.lock_key, Body=b'{"ID": "dead"}')
+    look = locks._item
+
+    def look_late():
+        s3.put_object(Bucket=BUCKET, Key=place.lock_key, Body=b'{"ID": "alive"}')
+        return look()
+
+    locks._item = look_late
+    with pytest.raises(TapError, match="PreconditionFailed"):
+        locks.release("dead")
+    assert [lock.id for lock in Locks(place).held()] == ["alive"]
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found"), OSError("no such user")])
+def test_without_a_name_the_user_s_number_holds_it(place, monkeypatch, error):
+    monkeypatch.setattr("getpass.getuser", Mock(side_effect=error))
+    with Locks(place).hold("test"):
+        assert Locks(place).held()[0].who.startswith(f"uid {os.getuid()}@")
+
+
+def test_two_backups_in_one_second_are_two(place):
+    kept = {backup(place, snapshot(serial)) for serial in (1, 2)}
+    assert {file.read_bytes() for file in kept} == {snapshot(1).content, snapshot(2).content}
+
+
 def test_what_terraform_wrote_is_read(place):
     info = {"ID": "8f2a", "Who": "ann@ci", "Operation": "OperationTypeApply", "Created": "today"}
     place.client("s3").put_object(Bucket=BUCKET, Key=place.lock_key, Body=json.dumps(info).encode())
@@ -510,6 +682,87 @@ def test_the_last_snapshot_gets_its_name_when_it_is_made(synthesize, name):
     assert override["lifecycle"]["ignore_changes"] == ["engine_lifecycle_support"]
 
 
+def test_tap_s_own_constructs_are_all_that_the_stacks_have(shipped):
+    """What stands elsewhere is a team's own, and a teardown takes no protection off it."""
+    made = {r.path.split("/")[0] for name in BY_NAME for r in shipped(name).resources}
+    assert made == OWN_CONSTRUCTS
+
+
+UPLOADS = "aws_s3_bucket.uploads_0A1B"
+GOES = {"actions": ["delete"], "before": {"bucket": "uploads"}, "after": None}
+
+
+@pytest.fixture(name="uploads")
+def _uploads(synthesized, shipped, tmp_path, monkeypatch, state):
+    """dev with a bucket that the team has added; returns what runs its teardown, and Terraform's
+    log."""
+    log = played(tmp_path, monkeypatch)
+    place, document = synthesized, json.loads(json.dumps(shipped("dev").document))
+    own = {"//": {"metadata": {"path": "tap-dev-qa1/uploads/bucket"}}, "force_destroy": False}
+    document["resource"]["aws_s3_bucket"]["uploads_0A1B"] = own | {"bucket": "uploads"}
+    (place.folder / "cdk.tf.json").write_text(json.dumps(document))
+    type_, name = UPLOADS.split(".")
+    listed = [{"mode": "managed", "type": type_, "name": name}]
+    listed[0]["instances"] = [{"attributes": {"bucket": "uploads"}}]
+    keep(place.file, Snapshot(json.dumps(STATE | {"resources": listed}).encode()).content)
+    entry = {"address": UPLOADS, "type": type_, "mode": "managed", "change": GOES}
+    plan = {"format_version": "1.2", "planned_values": {}, "resource_changes": [entry]}
+    log.answers(plan=json.dumps(plan))
+    place.client("s3").delete_bucket(Bucket=BUCKET)
+    place.client("s3").create_bucket(Bucket="uploads")
+    named = ["--skip-synth", "--yes-destroy", "tap-dev-qa1"]
+    return lambda *more: state("teardown", *named, *more), log, place
+
+
+def test_what_a_team_has_added_stops_a_teardown_by_its_name(uploads):
+    teardown, log, place = uploads
+    code, _, told = teardown()
+    assert code == 2
+    assert f"{UPLOADS} would be deleted" in told and f"--allow {UPLOADS}" in told
+    place.client("s3").put_object(Bucket="uploads", Key="photo", Body=b"")
+    code, _, told = teardown("--allow", UPLOADS)
+    assert code == 2 and f"objects are in it: {UPLOADS} (uploads)" in told
+    assert "apply" not in [verb for _, verb in log.verbs()]
+    assert "uploads_0A1B" not in str(unprotected(document_of(place), []))
+
+
+def test_what_is_named_and_empty_goes(uploads):
+    teardown, log, place = uploads
+    assert teardown("--allow", UPLOADS)[0] == 0
+    assert [verb for _, verb in log.verbs()].count("apply") == 2
+    assert {"teardown_override.tf.json", "state_override.tf.json"} <= log.files("apply")
+    left = {file.name for file in place.folder.iterdir()}
+    assert left == {"cdk.tf.json"}, "a deploy takes nothing of a teardown along"
+
+
+def test_log_groups_that_aws_makes_again_are_deleted(place):
+    logs = place.client("logs")
+    listed = [
+        {"type": "aws_ecs_cluster", "instances": [{"attributes": {"name": "dev-qa1"}}]},
+        {"type": "aws_db_instance", "instances": [{"attributes": {"identifier": "dev-db"}}]},
+    ]
+    document = STATE | {"resources": [{"mode": "managed", "name": "x", **each} for each in listed]}
+    again = [
+        "/aws/ecs/containerinsights/dev-qa1/performance",
+        "/aws/rds/instance/dev-db/postgresql",
+    ]
+    for group in (*again, "RDSOSMetrics", "/aws/ecs/containerinsights/dev-qa10/performance"):
+        logs.create_log_group(logGroupName=group)
+    found = made_again(Snapshot(json.dumps(document).encode()))
+    assert list(delete_made_again(place, found)) == again
+    left = {each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]}
+    assert left == {"RDSOSMetrics", "/aws/ecs/containerinsights/dev-qa10/performance"}
+
+
+def test_older_versions_of_somebody_else_s_are_told_before_they_go(place):
+    s3 = place.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="tap-dev-two/terraform.tfstate", Body=b"{}")
+    s3.delete_object(Bucket=BUCKET, Key="tap-dev-two/terraform.tfstate")
+    put(place, snapshot())
+    assert Bucket(place).others() == []
+    assert Bucket(place).kept_of_others() == ["tap-dev-two/terraform.tfstate"]
+
+
 def test_another_stack_s_state_is_named(place):
     put(place, snapshot())
     check_alone(place)
@@ -543,22 +796,34 @@ def test_a_stack_goes_only_when_it_is_named(synthesized, monkeypatch, named, typ
 # recovery: what Terraform has no part in
 
 
+UNSAVED = "errored.tfstate"
+
+
+def left_by(place, state, where="runs/tap-dev-qa1@1"):
+    """A state that Terraform could not save."""
+    file = place.output / where / UNSAVED
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(state.content)
+    return file
+
+
 def mender(place, *, dry_run=False):
     """A mender, and what it tells."""
     told = []
     return Mender(place, {}, told.append, dry_run=dry_run), told
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(place):
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(synthesized):
+    place = synthesized
     put(place, snapshot(3))
     place.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
-    place.errored.write_bytes(snapshot(4).content)
+    unsaved = left_by(place, snapshot(4))
     mend, told = mender(place, dry_run=True)
     assert mend.mend() is None
     assert told[0].startswith("would be done: the state in")
     assert "serial 3" in told[0] and "was deleted" in told[0]
     assert Bucket(place).read() is None
-    assert place.errored.exists()
+    assert unsaved.exists()
 
 
 @pytest.mark.parametrize("content", [BROKEN.content, b""])
@@ -586,20 +851,27 @@ def test_a_local_state_that_was_cut_short_gets_its_backup(place, content):
 )
 def test_what_was_not_saved_is_pushed_only_when_it_is_the_newest(place, unsaved, saved, pushed):
     put(place, saved)
-    place.errored.write_bytes(unsaved.content)
+    file = left_by(place, unsaved)
     terraform = Mock()
-    mender(place)[0]._save_errored(terraform)
+    mender(place)[0]._save(file, terraform)
     assert terraform.push.called == pushed
-    assert not place.errored.exists()
+    assert not file.exists()
     (kept,) = place.file.parent.glob("*.kept")
     assert kept.read_bytes() == unsaved.content
 
 
 def test_what_was_not_saved_is_the_state_where_there_is_none(place):
-    place.errored.write_bytes(snapshot(1).content)
-    mender(place)[0]._save_errored(Mock())
+    file = left_by(place, snapshot(1))
+    mender(place)[0]._save(file, Mock())
     assert Bucket(place).read() == snapshot(1)
-    assert not place.errored.exists()
+    assert not file.exists()
+
+
+def test_with_a_local_state_it_is_the_local_one(place):
+    local = dataclasses.replace(place, backend=StateBackend.LOCAL)
+    mender(local)[0]._save(left_by(place, snapshot(1)), Mock())
+    assert Snapshot.read(place.file) == snapshot(1)
+    assert Bucket(place).read() is None
 
 
 def test_without_a_whole_version_it_is_begun_anew(place):
@@ -656,10 +928,12 @@ def test_status_for_machines(place, state):
 def test_status_tells_of_a_roll_back_and_of_what_was_not_saved(place):
     for serial in (1, 2, 1):
         put(place, snapshot(serial))
-    place.errored.write_bytes(snapshot(3).content)
-    unsaved, rolled = Status.of(place).problems
+    files = [left_by(place, snapshot(3), f"{each}/tap-dev-qa1") for each in ("stacks", "plans")]
+    files.append(left_by(place, snapshot(3)))
+    left_by(place, snapshot(3), "runs/tap-dev-qa10@1")  # another stack's
+    *unsaved, rolled = Status.of(place).problems
     assert "rolled back: the bucket had serial 2" in rolled
-    assert str(place.errored) in unsaved
+    assert all(str(file) in told for file, told in zip(files, unsaved, strict=True))
 
 
 def test_status_tells_of_a_digest_that_terraform_will_refuse(place):

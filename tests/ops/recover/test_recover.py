@@ -1,6 +1,5 @@
 """What is found is adopted by Terraform's import, or a person is told why not."""
 
-import argparse
 import json
 import os
 import stat
@@ -11,14 +10,14 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from lib.errors import TapError
-from ops import recover as module
-from ops.recover import add_parser, recover, session_for
+from ops.__main__ import main
+from ops.recover import recover
 from ops.recover.stack import Stack
+from ops.terraform.process import Terraform
 from tests.ops.recover.account import (
     DATABASE,
     EIP,
     PARAMETER,
-    REGION,
     TASK,
     TINY,
     VPC,
@@ -29,15 +28,16 @@ from tests.ops.recover.account import (
 
 # Terraform, played by a script: it prints what stands in files, and notes what it is told.
 TERRAFORM = """
-import json, pathlib, sys
-folder = pathlib.Path(sys.argv[1].removeprefix("-chdir="))
+import json, os, pathlib, sys
+here = pathlib.Path(sys.argv[1].removeprefix("-chdir="))
+folder = pathlib.Path(os.environ["PLAYED"])
 command, *rest = sys.argv[2:]
 with open(folder / "calls", "a") as calls:
     print(command, *rest, file=calls)
 if command == "plan":
-    imports = json.loads((folder / "recover.tf.json").read_text())["import"]
+    imports = json.loads((here / "recover.tf.json").read_text())["import"]
     (folder / "imports").write_text(json.dumps({each["to"]: each["id"] for each in imports}))
-    (folder / "recover.tfplan").touch()
+    (here / "recover.tfplan").touch()
 if (folder / f"fail-{command}").exists():
     print((folder / f"fail-{command}").read_text())
     sys.exit(1)
@@ -66,7 +66,12 @@ class Folder:
         script = folder / "terraform"
         script.write_text(f"#!{sys.executable}\n{TERRAFORM}")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
-        self.environ = {**os.environ, "TERRAFORM_BINARY_NAME": str(script)}
+        self.environ = {
+            **os.environ,
+            "TERRAFORM_BINARY_NAME": str(script),
+            "PLAYED": str(self.path),
+            "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",
+        }
         self.write("cdk.tf.json", TINY)
         self.write("state.json", {})
         self.write("plan.json", {})
@@ -83,7 +88,8 @@ class Folder:
 
     def recover(self, **options):
         """Recover, without a word."""
-        return recover(self.path, self.environ, self._session, tell=lambda _: None, **options)
+        terraform = Terraform(self.path, self.environ)
+        return recover(terraform, self._session, tell=lambda _: None, **options)
 
 
 @pytest.fixture(name="folder")
@@ -219,7 +225,7 @@ def test_a_lock_is_told_with_its_holder(account, folder):
     assert raised.value.message == (
         "the state is locked by ci@runner since 09:00 (OperationTypeApply)"
     )
-    assert raised.value.hint.endswith("force-unlock 1a2b")
+    assert raised.value.hint.endswith("pipenv run state unlock 1a2b")
     assert not (folder.path / "recover.tf.json").exists()
 
 
@@ -243,68 +249,6 @@ def test_what_terraform_refuses_in_colours_is_told_without(account, folder):
     assert raised.value.message == "terraform plan failed\nError: Invalid index"
 
 
-@pytest.mark.parametrize("text", [json.dumps(state({})), ""], ids=["whole", "first deploy's"])
-def test_a_state_that_is_as_it_should_be_is_left_alone(folder, text):
-    folder.state_file.write_text(text)
-    assert folder.recover().notes == []
-
-
-@pytest.mark.parametrize("text", ["", '{"version": 4, "resou'], ids=["empty", "cut short"])
-def test_a_broken_state_is_kept_and_its_backup_used(folder, text):
-    whole = json.dumps(state({VPC: "vpc-1"}))
-    backup = folder.state_file.with_name(f"{folder.state_file.name}.backup")
-    folder.state_file.write_text(text)
-    backup.write_text(whole)
-    with pytest.raises(TapError) as raised:
-        folder.recover(dry_run=True)
-    assert raised.value.hint == "run this without --dry-run"
-    (note,) = folder.recover().notes
-    assert "backup took its place" in note
-    assert folder.state_file.read_text() == backup.read_text() == whole
-    (broken,) = folder.state_file.parent.glob("*.broken-*")
-    assert broken.read_text() == text
-
-
-def test_a_broken_state_without_a_backup_is_begun_anew(account, folder):
-    folder.state_file.write_text("{")
-    made = account.make(VPC)
-    report = folder.recover()
-    assert "No backup" in report.notes[0]
-    assert report.adopted == {VPC: made}
-    assert not folder.state_file.exists()
-
-
-def test_a_state_that_could_not_be_saved_is_saved_first(account, folder):
-    folder.write("errored.tfstate", "unsaved")
-    account.make(VPC)
-    with pytest.raises(TapError, match=r"errored\.tfstate is not in the state yet"):
-        folder.recover(dry_run=True)
-    report = folder.recover()
-    assert folder.calls()[:2] == ["state", "state"]
-    assert (folder.path / "calls").read_text().startswith("state push errored.tfstate\nstate pull")
-    (pushed,) = folder.path.glob("errored.tfstate*")
-    assert pushed.name.startswith("errored.tfstate.pushed-") and pushed.read_text() == "unsaved"
-    assert pushed.name in report.notes[0]
-
-
-def test_a_state_that_cannot_be_saved_is_kept(folder):
-    folder.write("errored.tfstate", "unsaved")
-    folder.write("fail-state", "Error: Failed to write state: the serial is lower")
-    with pytest.raises(TapError, match="the serial is lower"):
-        folder.recover()
-    assert (folder.path / "errored.tfstate").read_text() == "unsaved"
-
-
-def test_what_was_not_saved_is_later_than_the_backup(folder):
-    """A full disk leaves both: a state file cut short, and the whole of it beside the stack."""
-    folder.state_file.write_text("{")
-    folder.state_file.with_name(f"{folder.state_file.name}.backup").write_text('{"resources": []}')
-    folder.write("errored.tfstate", "unsaved")
-    notes = folder.recover().notes
-    assert len(notes) == 2 and "cut short" in notes[0] and "errored.tfstate.pushed" in notes[1]
-    assert not folder.state_file.exists()  # this Terraform wrote none
-
-
 @pytest.mark.parametrize(
     ("error", "word"),
     [
@@ -318,68 +262,55 @@ def test_what_aws_refuses_is_told(folder, monkeypatch, error, word):
         folder.recover()
 
 
-ROLE = "arn:aws:iam::123456789012:role/deploy"
-
-
-def test_the_session_is_the_provider_s(session):
-    assert session
-    provider = {"allowed_account_ids": ["123456789012"], "assume_role": [{"role_arn": ROLE}]}
-    assumed = session_for({"provider": {"aws": [provider]}}, REGION)
-    arn = assumed.client("sts").get_caller_identity()["Arn"]
-    assert arn.endswith("assumed-role/deploy/tap-recover")
-
-
-def test_another_account_is_refused(session):
-    assert session
-    provider = {"allowed_account_ids": ["999999999999"]}
-    with pytest.raises(TapError, match="account 123456789012's"):
-        session_for({"provider": {"aws": [provider]}}, REGION)
-
-
 @pytest.fixture(name="ops")
-def _ops(tmp_path, monkeypatch, folder, clients):
-    """The command, in a project of its own, with the account for AWS."""
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(module, "synthesize", lambda _: None)
-    monkeypatch.setattr(module, "session_for", lambda *_: clients)
+def _ops(monkeypatch, folder, clients, capsys):
+    """The command, with the account for AWS; returns its exit code, output and errors."""
+    monkeypatch.setattr("ops.aws.session_for", lambda *_, **__: clients)
+    for name, value in {**folder.environ, "ENVIRONMENT_SUFFIX": "qa1"}.items():
+        monkeypatch.setenv(name, value)
+    folder.write(".terraform.lock.hcl", "")
 
-    def ops(*arguments, **environ):
-        parser = argparse.ArgumentParser()
-        add_parser(parser.add_subparsers())
-        options, rest = parser.parse_known_args(["recover", *arguments])
-        base = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1", **folder.environ}
-        return options.run(options, rest, base | environ)
+    def ops(command, *arguments, environment="dev"):
+        monkeypatch.setenv("ENVIRONMENT", environment)
+        output = ["--skip-synth", "--output", str(folder.path.parents[1])]
+        code = main([*command.split(), *arguments, *output])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return ops
 
 
-def test_the_command_prints_what_it_did(ops, account, folder, capsys):
+@pytest.mark.parametrize("command", ["recover", "state recover"])
+def test_the_command_prints_what_it_did(ops, account, folder, command):
     account.make(PARAMETER)
-    assert ops() == 0
+    code, printed, _ = ops(command)
+    assert code == 0
     assert folder.calls() == ["init", "state", "plan", "show", "apply"]
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "tap-dev-qa1: the state knows 0 of 6 resources"
+    assert "tap-dev-qa1: the state knows 0 of 6 resources" in printed
     assert f"  adopted    {PARAMETER}  /tap/dev/qa1/network/vpc_id" in printed
+    assert not list(folder.path.parents[1].glob("runs/*@*")), "the run's folder goes with it"
 
 
-def test_the_command_tells_machines(ops, account, capsys):
+def test_the_command_tells_machines(ops, account):
     account.make(PARAMETER)
-    assert ops("--json", "--dry-run") == 0
-    (report,) = json.loads(capsys.readouterr().out)
+    code, printed, _ = ops("recover", "--json", "--dry-run")
+    report = json.loads(printed)
+    assert code == 0
     assert report["stack"] == "tap-dev-qa1"
     assert report["dry_run"] is True
     assert report["adopted"] == {PARAMETER: "/tap/dev/qa1/network/vpc_id"}
 
 
-def test_the_command_fails_where_it_needs_a_person(ops, account, capsys):
+def test_the_command_fails_where_it_needs_a_person(ops, account):
     account.make(VPC)
     account.make(VPC)
-    assert ops() == 1
-    assert f"  problem    {VPC}: " in capsys.readouterr().out
+    code, printed, _ = ops("recover")
+    assert code == 1
+    assert f"  problem    {VPC}: " in printed
 
 
 def test_bad_input_is_named(ops):
-    with pytest.raises(TapError, match="unknown argument --more"):
-        ops("--more")
-    with pytest.raises(TapError, match="unknown environment"):
-        ops(ENVIRONMENT="prd")
+    code, _, told = ops("recover", "--more")
+    assert code == 2 and "unknown argument --more" in told
+    code, _, told = ops("recover", environment="prd")
+    assert code == 2 and "unknown environment" in told
