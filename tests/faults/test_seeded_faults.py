@@ -41,6 +41,12 @@ FAULTS = {
         "publicly_accessible=True",
         UNIT + "test_database.py",
     ),
+    "a role beyond the permissions boundary": Fault(
+        MODULES + "iam.py",
+        "permissions_boundary=account.permissions_boundary_arn",
+        "permissions_boundary=None",
+        UNIT + "test_service.py",
+    ),
     "public access block off": Fault(
         MODULES + "private_bucket.py",
         "block_public_policy=True",
