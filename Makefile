@@ -32,7 +32,7 @@ setup: ## Install everything, as locked
 	@scripts/installed || rm -f .venv/.installed node_modules/.installed
 	@$(MAKE) .venv/.installed node_modules/.installed
 	@# Commands work from any folder, and with PYTHONSAFEPATH=1.
-	@echo ../../../.. | tee .venv/lib/python*/site-packages/tap.pth > /dev/null
+	@for packages in .venv/lib/python*/site-packages; do echo ../../../.. > $$packages/tap.pth; done
 
 .venv/.installed: Pipfile.lock scripts/require | .tools/pipenv/.installed
 	@scripts/require python3 $(PYTHON_WANTED)
