@@ -35,7 +35,8 @@ EDITS = {
         '        region="us-east-1",\n        owner="shop",\n        account_id="123456789012",\n'
     ),
     "LoadBalancerConfig(allow_plain_http=True)": (
-        f'LoadBalancerConfig(certificate_arn="{CERTIFICATE.format(region="us-east-1")}")'
+        f'LoadBalancerConfig(certificate_arn="{CERTIFICATE.format(region="us-east-1")}",'
+        ' domain_name="app.example.com")'
     ),
     '            engine_version="14",\n            instance_class="db.t3.medium",\n': (
         '            engine_version="16",\n            instance_class="db.m6g.large",\n'
@@ -61,7 +62,9 @@ ENVIRONMENT = """    EnvironmentConfig(
             subnets=SubnetTier.PRIVATE,
             environment={{"SHOP_NAME": "Corner"}},
         ),
-        load_balancer=LoadBalancerConfig(certificate_arn="{certificate}"),
+        load_balancer=LoadBalancerConfig(
+            certificate_arn="{certificate}", domain_name="{name}.example.com"
+        ),
         state=StateConfig(),
         alarms=AlarmsConfig(emails=("team@example.com",)),
         account_id="123456789012",
