@@ -232,7 +232,7 @@ def firewall_resources(replace: Replace) -> None:
         acl = self.wafv2_backend.wacls.get(asked["WebACLArn"])
         if acl is None:
             raise WAFNonexistentItemException
-        kind = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
+        kind: str = asked.get("ResourceType", "APPLICATION_LOAD_BALANCER")
         part = {"APPLICATION_LOAD_BALANCER": ":loadbalancer/app/"}.get(kind, kind)
         found = [arn for arn in acl.associated_resources if part in arn]
         return 200, {"Content-Type": "application/json"}, json.dumps({"ResourceArns": found})

@@ -15,7 +15,8 @@ SERVICES = {"monitoring": "cloudwatch"}  # where the signature's name isn't the 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 FREE = {"sts:GetCallerIdentity"}
 
-# S3 Control's calls about tags: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html
+# S3 Control's calls about tags:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html
 TAGS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 BUCKET = {"HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}

@@ -100,7 +100,7 @@ def _tasks_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployments, "complete", lambda service: None)
 
 
-COMPLETE = deployments.complete
+all_run = deployments.complete
 
 
 @pytest.fixture(name="ecs")
@@ -143,10 +143,11 @@ def _model() -> Service:
     return ecs_backends["123456789012"]["us-east-1"].services["cluster:service"]
 
 
-def test_a_deploy_that_succeeds_is_waited_for_to_its_end(ecs: Any, tasks_wait: None) -> None:
+@pytest.mark.usefixtures("tasks_wait")
+def test_a_deploy_that_succeeds_is_waited_for_to_its_end(ecs: Any) -> None:
     waiting = _create(ecs)
     assert waiting.ask() == PENDING
-    COMPLETE(_model())
+    all_run(_model())
     assert waiting.ask() == "steady"
     assert waiting.calls == [
         "CreateService",
@@ -158,9 +159,10 @@ def test_a_deploy_that_succeeds_is_waited_for_to_its_end(ecs: Any, tasks_wait: N
     ]
 
 
-def test_a_change_of_the_tasks_is_a_deployment_of_its_own(ecs: Any, tasks_wait: None) -> None:
+@pytest.mark.usefixtures("tasks_wait")
+def test_a_change_of_the_tasks_is_a_deployment_of_its_own(ecs: Any) -> None:
     _create(ecs)
-    COMPLETE(_model())
+    all_run(_model())
     waiting = _update(ecs, taskDefinition="task:2")
     assert waiting.ask() == PENDING
     [service] = ecs.describe_services(cluster="cluster", services=["service"])["services"]
@@ -168,20 +170,21 @@ def test_a_change_of_the_tasks_is_a_deployment_of_its_own(ecs: Any, tasks_wait: 
         ("PRIMARY", "task:2"),
         ("ACTIVE", "task:1"),
     ]
-    COMPLETE(_model())
+    all_run(_model())
     assert waiting.ask() == "steady"
 
 
-def test_a_deploy_that_is_rolled_back_fails_with_its_reason(ecs: Any, tasks_wait: None) -> None:
+@pytest.mark.usefixtures("tasks_wait")
+def test_a_deploy_that_is_rolled_back_fails_with_its_reason(ecs: Any) -> None:
     _create(ecs)
-    COMPLETE(_model())
+    all_run(_model())
     waiting = _update(ecs, taskDefinition="task:2")
     assert waiting.ask() == PENDING
     deployments.fail(_model(), REASON)
     assert waiting.ask() == PENDING
     listed = ecs.list_service_deployments(**NAMES)["serviceDeployments"]
     assert [each["status"] for each in listed] == ["ROLLBACK_IN_PROGRESS", "SUCCESSFUL"]
-    COMPLETE(_model())
+    all_run(_model())
     with pytest.raises(RuntimeError, match=REASON):
         waiting.ask()
     [service] = ecs.describe_services(cluster="cluster", services=["service"])["services"]
@@ -196,10 +199,9 @@ def test_a_deploy_that_is_rolled_back_fails_with_its_reason(ecs: Any, tasks_wait
     assert newest["finishedAt"] >= newest["rollback"]["startedAt"] >= newest["createdAt"]
 
 
+@pytest.mark.usefixtures("tasks_wait")
 @pytest.mark.parametrize("rollback", [False, True])
-def test_a_first_deploy_that_fails_has_nothing_to_go_back_to(
-    ecs: Any, tasks_wait: None, rollback: bool
-) -> None:
+def test_a_first_deploy_that_fails_has_nothing_to_go_back_to(ecs: Any, rollback: bool) -> None:
     waiting = _create(ecs, rollback=rollback)
     deployments.fail(_model(), REASON)
     with pytest.raises(RuntimeError, match=REASON):
@@ -208,18 +210,17 @@ def test_a_first_deploy_that_fails_has_nothing_to_go_back_to(
     assert listed["status"] == "STOPPED"
 
 
-def test_a_deploy_after_a_rollback_starts_from_what_was_rolled_back_to(
-    ecs: Any, tasks_wait: None
-) -> None:
+@pytest.mark.usefixtures("tasks_wait")
+def test_a_deploy_after_a_rollback_starts_from_what_was_rolled_back_to(ecs: Any) -> None:
     _create(ecs)
-    COMPLETE(_model())
+    all_run(_model())
     _update(ecs, taskDefinition="task:2")
     deployments.fail(_model(), REASON)
     deployments.fail(_model(), REASON)
     [failed, _] = ecs.list_service_deployments(**NAMES)["serviceDeployments"]
     assert failed["status"] == "ROLLBACK_FAILED"
     _update(ecs, forceNewDeployment=True)
-    COMPLETE(_model())
+    all_run(_model())
     listed = ecs.list_service_deployments(**NAMES)["serviceDeployments"]
     states = [each["status"] for each in listed]
     assert states == ["SUCCESSFUL", "ROLLBACK_FAILED", "SUCCESSFUL"]

@@ -203,6 +203,7 @@ def test_the_policy_allows_all_that_is_needed_and_nothing_else(variants):
 
 
 def tags(kind, environment):
+    """Those that tell an environment's things, as a condition's keys."""
     return {f"aws:{kind}/Environment": environment, f"aws:{kind}/Suffix": SUFFIX}
 
 

@@ -278,9 +278,9 @@ def test_a_registry_is_asked_for_the_proven_version(fakes, monkeypatch, capfd, t
     )
     fakes.script("terraform", terraform)
     assert main(["sandbox"]) == 0
-    wanted = json.loads(asked.read_text())["terraform"]["required_providers"]["aws"]
+    wanted = json.loads(asked.read_text(encoding="utf-8"))["terraform"]["required_providers"]["aws"]
     assert wanted == {"source": "hashicorp/aws", "version": version}
-    assert " init " in Path(f"{asked}.arguments").read_text()
+    assert " init " in Path(f"{asked}.arguments").read_text(encoding="utf-8")
     assert f"sandbox: AWS provider {version}, " in capfd.readouterr().err
 
 
