@@ -28,7 +28,7 @@ def reading_config() -> Iterator[None]:
     """Shows a slip in the config as a line on standard error, and exits with 2."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # pylint: disable=broad-exception-caught  # others go on
         problem = problem_of(error)
         if not problem:
             raise

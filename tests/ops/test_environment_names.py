@@ -76,7 +76,7 @@ def _project(request, tmp_path_factory):
 @pytest.mark.parametrize(
     "command",
     [
-        ["fields", "database.storage_gib", "service.autoscaling", "load_balancer.waf"],
+        ["fields", "database.storage_gib"],
         ["cost"],
     ],
     ids=" ".join,
@@ -95,7 +95,7 @@ def test_every_command_works(project, command):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in names)
