@@ -23,7 +23,7 @@ from ops.checkup.command import subjects
 from ops.pipeline import github
 from ops.pipeline.github import Environment, Repository
 from ops.pipeline.roles import AUDIENCE, ISSUER, Kind, Role, roles_of
-from ops.terraform import Terraform
+from ops.terraform.process import Terraform
 
 FOLDER = "pipeline"  # below cdktf.out, as deep as the stacks: the path of the state is relative
 PLAN = "tap.tfplan"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from lib.errors import TapError
+from lib.errors import FailedError, TapError
 from ops import graceful
 from ops.graceful import Command
 from ops.terraform.environ import for_terraform
@@ -175,7 +175,7 @@ class Terraform:
             lock = dict(
                 re.findall(r"^(ID|Who|Created|Operation): +(.+)$", "\n".join(lines), re.MULTILINE)
             )
-            return TapError(
+            return FailedError(
                 f"the state is locked by {lock.get('Who', 'somebody')} since "
                 f"{lock.get('Created', 'some time')} ({lock.get('Operation', 'unknown')})",
                 hint="wait for its end; if it is dead for certain: "
@@ -185,7 +185,7 @@ class Terraform:
         told = [] if shown else filter(None, lines[start:])
         message = "\n".join([f"terraform {command} failed", *told])
         stale = any("Saved plan is stale" in line for line in lines)
-        return TapError(
+        return FailedError(
             message,
             hint="somebody changed the state after the plan: plan again" if stale else "see above",
         )

@@ -33,7 +33,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
     with copy() as place, tiny_disk(tmp_path / "disk") as disk:
         place.site.state.symlink_to(disk / "terraform.tfstate")
         done = place.run()
-        assert done.returncode == 2
+        assert done.returncode == 3
         assert "no space left on device" in done.stdout
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         place.recover()

@@ -23,7 +23,11 @@ UNSAVED = {
     "unsaved by the CLI": "stacks/tap-dev-qa1",
     "unsaved by an earlier apply": "plans/tap-dev-qa1",
 }
-DATABASE = "aws_db_instance.database_instance_D7FC2283"
+# What the plan of another database name loses.
+ALLOWED = (
+    "aws_db_instance.database_instance_D7FC2283 "
+    "aws_ssm_parameter.outputs_parameters_database_name_A54461BB.value"
+)
 
 
 @pytest.fixture(name="log")
@@ -100,7 +104,7 @@ def test_what_the_guard_refuses_is_not_applied(log, ops, monkeypatch):
     assert code == 1
     assert "database.database_name in the config" in printed
     assert {verb for _, verb in log.verbs()} == {"init", "plan", "show"}
-    assert ops("deploy", "--auto-approve", "--allow", DATABASE)[0] == 0
+    assert ops("deploy", "--auto-approve", "--allow", ALLOWED)[0] == 0
     assert log.verbs()[-2:] == [("tap-dev-qa1", "apply"), ("tap-prod-qa1", "apply")]
 
 
@@ -175,7 +179,7 @@ def test_the_first_failure_ends_it(log, ops, monkeypatch, verb):
     monkeypatch.setenv("ENVIRONMENT", "dev,staging")
     log.fails(verb)
     code, printed = ops("deploy", "--auto-approve")
-    assert code == 2 and "Error: no such thing" in printed
+    assert code == 3 and "Error: no such thing" in printed
     assert log.verbs()[-1] == ("tap-dev-qa1", verb)
 
 
@@ -190,7 +194,7 @@ def test_a_lock_that_is_held_too_long_names_its_holder_and_the_way_out(log, ops)
     text = "Error: Error acquiring the state lock\n\n  ID:        1a2b\n  Who:       ann@ci\n"
     log.fails("plan", text)
     code, printed = ops("deploy", "--auto-approve")
-    assert code == 2
+    assert code == 3
     assert "the state is locked by ann@ci" in printed
     assert "pipenv run state unlock 1a2b" in printed
 

@@ -18,6 +18,7 @@ ALLOWED = (
     "aws_db_instance.database_instance_D7FC2283 "
     "aws_ssm_parameter.outputs_parameters_database_name_A54461BB.value"
 )
+
 really = plan.synthesize
 
 
@@ -83,7 +84,7 @@ def test_an_earlier_plan_is_gone(log):
     old.parent.mkdir(parents=True)
     old.touch()
     log.fails("init")
-    assert main(["plan"]) == 2
+    assert main(["plan"]) == 3
     assert not old.exists()
 
 
@@ -105,7 +106,7 @@ def test_what_is_allowed_is_planned(log):
 @pytest.mark.parametrize("verb", ["init", "plan"])
 def test_what_terraform_fails_of_is_shown(log, capfd, verb):
     log.fails(verb)
-    assert main(["plan"]) == 2
+    assert main(["plan"]) == 3
     assert log.calls()[-1].startswith(f"tap-dev-qa1 {verb}")
     shown = capfd.readouterr()
     assert "Error: no such thing" in shown.out + shown.err
@@ -114,7 +115,7 @@ def test_what_terraform_fails_of_is_shown(log, capfd, verb):
 
 def test_a_plan_that_cannot_be_read_is_told(log, capfd):
     log.fails("show")
-    assert main(["plan"]) == 2
+    assert main(["plan"]) == 3
     assert "tap: terraform show failed" in capfd.readouterr().err
 
 
@@ -224,7 +225,7 @@ def test_the_first_failure_ends_an_apply(log, monkeypatch, capfd, verb):
     assert main(["plan"]) == 0
     log.fails(verb)
     before = len(log.calls())
-    assert main(["apply"]) == 2
+    assert main(["apply"]) == 3
     assert len([call for call in log.calls()[before:] if f" {verb} " in call]) == 1
     captured = capfd.readouterr()
     assert "Error: no such thing" in captured.out + captured.err
