@@ -9,6 +9,7 @@ from tests.e2e import plans
 
 IMAGE = "registry.example/app@sha256:" + "0" * 64
 SCRIPT = """#!/bin/sh
+if [ "${1#-chdir=}" = "$1" ]; then echo "Terraform v1.11.4"; exit; fi # asked by a synthesis
 verb=$2
 cd "${1#-chdir=}"
 stack=$(basename "$PWD"); stack=${stack%%@*}
