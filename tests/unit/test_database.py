@@ -121,6 +121,12 @@ def test_logs_go_to_groups_that_forget(stack):
         assert group.address in database["depends_on"], "RDS would make the group first"
 
 
+def test_without_enhanced_monitoring_there_is_no_role_for_it(synthesize):
+    stack = synthesize("dev", database={"monitoring_interval_seconds": 0})
+    assert not stack.has("database/monitoring_role")
+    assert stack.at("database/instance").get("monitoring_role_arn") is None
+
+
 def test_enhanced_monitoring_has_a_role_only_where_it_is_on(stack):
     database = stack.at("database/instance")
     on = stack.config.database.monitoring_interval_seconds > 0

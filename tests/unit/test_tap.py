@@ -214,7 +214,11 @@ def test_what_production_should_not_stay_with_is_told(tmp_path, capsys):
 
     mended = changed(
         BY_NAME["prod"],
-        load_balancer={"certificate_arn": CERTIFICATE, "allow_plain_http": False},
+        load_balancer={
+            "certificate_arn": CERTIFICATE,
+            "domain_name": "app.example.com",
+            "allow_plain_http": False,
+        },
         alarms={"emails": ("team@example.com",)},
     )
     environ = {**GOOD, "ENVIRONMENT": "prod", "CDKTF_OUTDIR": str(tmp_path)}

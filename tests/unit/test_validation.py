@@ -354,7 +354,7 @@ RANGES = tuple(f"198.51.100.{number}/32" for number in range(61))
 bad("dev", "load_balancer.allowed_cidrs", RANGES, "61 ranges, of 60 that a security group takes")
 bad(
     *("dev", "load_balancer.allowed_cidrs", RANGES[:31], "31 ranges, of 30"),
-    {"load_balancer.certificate_arn": CERTIFICATE},
+    {"load_balancer.certificate_arn": CERTIFICATE, **DOMAIN},
 )
 bad("dev", "load_balancer.idle_timeout_seconds", 0, "below the minimum of 1 seconds")
 bad("dev", "load_balancer.idle_timeout_seconds", 4001, "above the maximum of 4000 seconds")
@@ -624,6 +624,7 @@ GOOD: list[tuple[str, Changes]] = [
         "dev",
         {
             "load_balancer.allowed_cidrs": RANGES[:30],
+            **DOMAIN,
             "load_balancer.certificate_arn": CERTIFICATE,
         },
     ),
@@ -960,6 +961,7 @@ UNWISE: list[tuple[Changes, str, str]] = [
         {
             "load_balancer.certificate_arn": CERTIFICATE,
             "load_balancer.tls_policy": "ELBSecurityPolicy-2016-08",
+            **DOMAIN,
         },
         "load_balancer.tls_policy",
         "TLS older than 1.2",
