@@ -7,8 +7,10 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from lib.config.environment_config import StateBackend
+from lib.config.selection import select
 from lib.config.settings import Settings, suffix_problems
-from lib.errors import SettingsError
+from lib.errors import ConfigError, SettingsError
+from tests.environments import ENVIRONMENTS
 
 KNOWN = ("dev", "staging", "prod")
 GOOD = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa3f7b5l"}
@@ -239,3 +241,10 @@ def test_any_text_is_settings_or_a_line_each(environ: dict[str, str]) -> None:
         Settings.from_env(environ, KNOWN)
     except SettingsError as error:
         assert all(len(line.splitlines()) == 1 for line in error.lines())
+
+
+def test_an_override_is_held_against_the_rules_of_its_environment() -> None:
+    asked = {**GOOD, "ENVIRONMENT": "prod", "CONTAINER_IMAGE": "shop:latest"}
+    with pytest.raises(ConfigError) as caught:
+        select(asked, ENVIRONMENTS)
+    assert [line.partition(": ")[0] for line in caught.value.lines()] == ["prod.service.image"]
