@@ -1,0 +1,1 @@
+"""The data plane of the embedded AWS: what the API says runs, runs."""
