@@ -1,5 +1,6 @@
 """Starts the emulator, says where it is and what went wrong in it, and stops it."""
 
+import http.client
 import json
 import os
 import select
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -21,8 +23,9 @@ CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "emulator",
     "AWS_SECRET_ACCESS_KEY": "emulator",
 }
+DATA_PLANE = "/_data-plane"  # at its address: what runs, and where
 SECONDS_TO_START = 60  # 2 on an idle machine
-SECONDS_TO_STOP = 10
+SECONDS_TO_STOP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Emulator:
     A context manager: started on entry, stopped on exit, whatever happened in between. ``log`` gets
     a line of JSON for each call, without arguments. ``environ`` is this process's environment.
     ``account_id`` is the account to pose as, and ``certificate_arn`` a certificate to have, where
-    config names them. The process is out of reach of a terminal's Ctrl-C: what was interrupted
+    config names them. ``data_plane`` is a folder to run tasks and databases in; without, they are
+    records. The process is out of reach of a terminal's Ctrl-C: what was interrupted
     still needs it to wind down.
     """
 
@@ -56,8 +60,10 @@ class Emulator:
         port: int = 0,
         account_id: str | None = None,
         certificate_arn: str | None = None,
+        data_plane: Path | None = None,
     ) -> None:
         self.log = log
+        self._data_plane = data_plane
         self._environ = {name: environ[name] for name in environ if not name.startswith("AWS_")}
         self._port = port
         self._account_id = account_id
@@ -89,6 +95,8 @@ class Emulator:
             command += ["--account", self._account_id]
         if self._certificate_arn:
             command += ["--certificate", self._certificate_arn]
+        if self._data_plane:
+            command += ["--data-plane", str(self._data_plane)]
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(  # pylint: disable=consider-using-with
                 command,
@@ -141,6 +149,10 @@ class Emulator:
         """The process's id, while it is this one's to stop."""
         return self._process.pid if self._process else None
 
+    def data_plane(self) -> dict[str, Any]:
+        """What runs, and where; empty without a data plane."""
+        return data_plane(self.endpoint_url) if self._data_plane else {}
+
     def errors(self) -> list[FailedCall]:
         """The calls that failed because of the emulator, not of the caller."""
         failed = []
@@ -176,6 +188,21 @@ class Emulator:
     def session(self, region: str) -> boto3.Session:
         """A session whose clients talk to the emulator, whatever the environment says."""
         return _Session(self.endpoint_url, region)
+
+
+def data_plane(endpoint_url: str) -> dict[str, Any]:
+    """What an emulator's data plane says of itself; empty where it has none."""
+    url = urlsplit(endpoint_url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=SECONDS_TO_START)
+    try:
+        connection.request("GET", DATA_PLANE)
+        response = connection.getresponse()
+        told = json.loads(response.read()) if response.status == 200 else {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    finally:
+        connection.close()
+    return told if isinstance(told, dict) else {}
 
 
 class _Session(boto3.Session):

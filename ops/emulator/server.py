@@ -17,7 +17,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape  # nosec B406  # writes XML, reads none
@@ -32,7 +33,10 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from ops.emulator import patches
-from ops.emulator.client import HOST
+from ops.emulator.client import DATA_PLANE, HOST
+
+if TYPE_CHECKING:
+    from ops.emulator.dataplane import DataPlane
 
 # What an error is wrapped in, from the inside out: usually, and for these services.
 XML_ERROR = ("Error", "ErrorResponse")
@@ -45,14 +49,26 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--account", default="123456789012", help="the account to pose as")
     parser.add_argument("--certificate", help="the ARN of one that exists from the start")
+    parser.add_argument("--data-plane", type=Path, help="run what the API says, in this folder")
     options = parser.parse_args()
     os.environ["MOTO_ACCOUNT_ID"] = options.account
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-    patches.apply_all(setattr)
+    patches.apply_all(setattr, pretend=not options.data_plane)
     if options.certificate:
         _make_certificate(options.certificate, options.account)
     app = Recorder(DomainDispatcherApplication(create_backend_app), log=_log)
     server = make_server(HOST, options.port, app, threaded=True, request_handler=Handler)
+    if options.data_plane:
+        # Loading it takes half a second: who doesn't need it doesn't wait.
+        from ops.emulator.dataplane import DataPlane  # pylint: disable=import-outside-toplevel
+
+        app.data_plane = DataPlane(
+            options.data_plane,
+            account_id=options.account,
+            lock=app.lock,
+            endpoint=f"http://{HOST}:{server.port}",
+        )
+        app.data_plane.start()
 
     def end(*_: object) -> None:
         # shutdown() waits for serve_forever(), which runs in the thread that signals arrive in.
@@ -69,6 +85,8 @@ def main() -> None:
     threading.Thread(target=end_with_input, daemon=True).start()
     print(json.dumps({"port": server.port}), flush=True)
     server.serve_forever()
+    if app.data_plane:
+        app.data_plane.stop()
 
 
 class Recorder:
@@ -85,9 +103,13 @@ class Recorder:
     def __init__(self, app: WSGIApplication, *, log: Callable[[dict[str, Any]], None]) -> None:
         self._app = app
         self._log = log
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.data_plane: DataPlane | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self.data_plane and environ["PATH_INFO"] == DATA_PLANE:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(self.data_plane.describe()).encode()]
         service, action = _service(environ), _action(environ)
         statuses: list[str] = []
 
@@ -96,7 +118,7 @@ class Recorder:
             return start_response(status, *rest)
 
         error = ""
-        with self._lock:
+        with self.lock:
             began = time.perf_counter()
             try:
                 body = list(self._app(environ, start))

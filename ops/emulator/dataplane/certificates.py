@@ -39,9 +39,7 @@ def server(*names: str) -> Files:
     return Files(
         authority.public_bytes(pem),
         certificate.public_bytes(pem),
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
 
 

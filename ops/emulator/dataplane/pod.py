@@ -112,7 +112,9 @@ def _address(sock: socket.socket, interface: str, address: str) -> None:
 
 
 def _flags(sock: socket.socket, interface: str) -> None:
-    fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH22x", interface.encode(), IFF_UP | IFF_RUNNING))
+    fcntl.ioctl(
+        sock, SIOCSIFFLAGS, struct.pack("16sH22x", interface.encode(), IFF_UP | IFF_RUNNING)
+    )
 
 
 def _files(spec: dict) -> None:
@@ -133,7 +135,9 @@ def _files(spec: dict) -> None:
 def _hide(folder: str, needs: list[str], flags: int) -> None:
     """An empty folder in the place of this one, in which only what the program needs remains."""
     kept = {
-        path: os.open(path, os.O_PATH) for path in needs if path.startswith(f"{folder.rstrip('/')}/")
+        path: os.open(path, os.O_PATH)
+        for path in needs
+        if path.startswith(f"{folder.rstrip('/')}/")
     }
     mode = "mode=755" if flags else "mode=1777"
     _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, mode)

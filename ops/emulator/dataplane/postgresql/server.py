@@ -216,8 +216,7 @@ class Server:
         known = {
             name: value
             for name, value in parameters.items()
-            if "{" not in value
-            and (name in names or ("." in name and not name.startswith("rds.")))
+            if "{" not in value and (name in names or ("." in name and not name.startswith("rds.")))
         }
         if libraries := known.get("shared_preload_libraries"):
             there = self._programs / "lib" / "postgresql"
@@ -262,4 +261,3 @@ def _name(text: str) -> str:
 def _text(text: str) -> str:
     """A string, as SQL and PostgreSQL's configuration quote it."""
     return "'" + text.replace("'", "''") + "'"
-
