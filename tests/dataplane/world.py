@@ -269,12 +269,13 @@ class World:
         return self.ecs.describe_services(cluster="cluster", services=["service"])["services"][0]
 
     def steady(self, seconds: float = 60) -> dict[str, Any]:
-        """The service once it has one deployment with all its tasks, as Terraform waits for it."""
+        """The service once its one deployment is through."""
 
         def look() -> dict[str, Any] | None:
             found = self.described()
-            through = len(found["deployments"]) == 1
-            return found if through and found["runningCount"] == found["desiredCount"] else None
+            states = [each["rolloutState"] for each in found["deployments"]]
+            through = found["runningCount"] == found["desiredCount"]
+            return found if states == ["COMPLETED"] and through else None
 
         return until(look, seconds, "no steady state")
 

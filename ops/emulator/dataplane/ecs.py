@@ -541,13 +541,23 @@ class Tasks:
         _say(service, f"(deployment {primary['id']}) deployment failed: tasks failed to start.")
         good = vars(service).get("tap_last_good")
         if breaker.get("rollback") and good:
-            service.task_definition = good[0]
-            made = deploy(service)
-            made["rolloutStateReason"] = (
-                f"ECS deployment circuit breaker: rolling back to deploymentId {good[1]}."
-            )
-            _say(service, f"rolling back to (deployment {made['id']}).")
+            self._roll_back(service, *good)
         return True
+
+    @staticmethod
+    def _roll_back(service: Service, definition: str, id_: str) -> None:
+        """The deployment that was through last is the primary one again, with what runs of it."""
+        service.task_definition = definition
+        found = [each for each in service.deployments if each["id"] == id_]
+        primary = found[0] if found else deploy(service)
+        service.deployments.sort(key=lambda each: each is not primary)
+        for each in service.deployments:
+            each["status"] = "PRIMARY" if each is primary else "ACTIVE"
+        primary["rolloutState"], primary["failedTasks"] = "IN_PROGRESS", 0
+        primary["rolloutStateReason"] = (
+            f"ECS deployment circuit breaker: rolling back to deploymentId {id_}."
+        )
+        _say(service, f"rolling back to (deployment {id_}).")
 
 
 def load_balancer_ends(account: Account, group: str) -> list[End]:

@@ -66,16 +66,20 @@ def main() -> None:
 
 
 def _first(channel: socket.socket, spec: dict, *, root: bool) -> int:
-    """As process 1: set up, start the program, serve until it ends; its exit code."""
+    """As process 1: set up, start the program when told to, serve until it ends; its exit code."""
+    address = spec["addresses"][0]
     try:
         _network(spec["addresses"])
         _files(spec)
+        _answer(channel, {})
+        while "start" not in (request := json.loads(_line(channel) or '{"start": 0}')):
+            _heed(channel, request, 0, address)
         program = _start(spec, root=root)
     except OSError as error:
         _answer(channel, {"error": f"{error.strerror}: {error.filename or ''}".rstrip(": ")})
         return KILLED
     _answer(channel, {"pid": program})
-    return _serve(channel, program, spec["addresses"][0])
+    return _serve(channel, program, address)
 
 
 def _network(addresses: list[str]) -> None:
@@ -204,7 +208,7 @@ def _heed(channel: socket.socket, request: dict, program: int, address: str) -> 
     answer: dict = {}
     sock = None
     try:
-        if "signal" in request:
+        if "signal" in request and program:
             os.kill(program, request["signal"])
         elif "listen" in request:
             sock = socket.create_server(tuple(request["listen"]), backlog=128)

@@ -41,10 +41,10 @@ class Program:
 
 
 class Pod:
-    """A started program, and the way into its network."""
+    """A program's namespaces, and the way into its network."""
 
     def __init__(self, program: Program) -> None:
-        """Start it. Raises ``TapError`` where it cannot run."""
+        """Make them; ``start`` runs the program. Raises ``TapError`` where that cannot be."""
         uid, gid = _ids(program.user)
         ours, theirs = socket.socketpair()
         ours.settimeout(ANSWER_SECONDS)
@@ -65,7 +65,7 @@ class Pod:
         self._reader.start()
         path = program.environment["PATH"]
         found = shutil.which(program.command[0], path=path) or program.command[0]
-        answer = self._ask(
+        self._must(
             {
                 "program": found,
                 "command": [*program.command],
@@ -78,7 +78,14 @@ class Pod:
                 "hidden": _hidden(),
                 "needs": _needs(found),
             }
-        )[0]
+        )
+
+    def start(self) -> None:
+        """Run the program. Raises ``TapError`` where it cannot run."""
+        self._must({"start": True})
+
+    def _must(self, request: Mapping[str, Any]) -> None:
+        answer = self._ask(request)[0]
         if "error" in answer:
             self.kill()
             raise TapError(answer["error"], hint="see the task's command and its user")
@@ -158,7 +165,9 @@ def no_namespaces() -> str | None:
         return "tasks need Linux's namespaces, or a container engine"
     hosts = Path("/etc/hosts")
     try:
-        Pod(Program(["true"], {"PATH": os.defpath}, "", True, ["127.0.0.2"], hosts)).kill()
+        pod = Pod(Program(["true"], {"PATH": os.defpath}, "", True, ["127.0.0.2"], hosts))
+        pod.start()
+        pod.kill()
     except TapError as error:
         return (
             f"tasks need namespaces, and this machine gives none: {error} (run it as root, or allow "

@@ -66,6 +66,7 @@ class Running:
         for way in ways:
             self._listen(way.address, way.port, _through(way))
         self._listen(CREDENTIALS, 80, _answering(credentials))
+        self.pod.start()
 
     def _listen(self, address: str, port: int, handle: Callable[[socket.socket], None]) -> None:
         assert self.pod  # nosec B101  # set by start
