@@ -137,7 +137,9 @@ class Board:
         for verb in next(iter(results.values()))["seconds"]:
             table.add_row(f"{verb}, seconds", *(str(r["seconds"][verb]) for r in results.values()))
         self._console.print(table)
-        print(
-            "Not shown by an emulator: packets, health of tasks, answers over HTTP.",
-            file=sys.stderr,
-        )
+        for name, result in results.items():
+            for word in ("answers", "psql", "log"):
+                if result[word]:
+                    print(f"{name} {word}: {result[word]}", file=self._console.file)
+            for reason in result["not_shown"]:
+                print(f"{name}: not shown: {reason}", file=sys.stderr)

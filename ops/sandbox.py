@@ -2,8 +2,8 @@
 
 The real cdktf CLI, the real Terraform and the real AWS provider, each environment against an
 emulator of its own, side by side, in a temporary folder. Nothing of it stays, and nothing outside
-this machine is asked, but a registry for the provider where no mirror has it. What an emulator
-cannot show, such as packets or a task's health, isn't shown: ``docs/adr/0005-embedded-aws.md``.
+this machine is asked, but a registry for the provider where no mirror has it, and for PostgreSQL.
+What it says runs, runs, as far as this machine can: ``docs/adr/0014-data-plane.md``.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -30,8 +29,11 @@ from ops.emulator import Emulator
 from ops.graceful import Command
 from ops.progress import Board, Progress
 from ops.terraform_provider import SandboxProvider, sandbox_provider, write_override
+from ops.watchdog import Watched
 
+HOST = "127.0.0.1"
 PORT_MAX = 65_535
+ANSWER_SECONDS = 90  # for the targets of a load balancer to be healthy
 QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
 
 
@@ -83,6 +85,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 return 1
             if verb == "deploy":
                 sandbox.read_outputs()
+                sandbox.wait_for_answers(tick=board.tick)
         results = {name: site.result() for name, site in sandbox.sites.items()}
         if options.json:
             print(json.dumps(results, indent=2))
@@ -116,6 +119,7 @@ class Site:
     emulator: Emulator
     progress: Progress
     outputs: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -143,6 +147,10 @@ class Site:
         environ = self.emulator.environ(self.config.region)
         return {name: value for name, value in environ.items() if name.startswith("AWS_")}
 
+    def healthy(self) -> bool:
+        """Whether no target of a load balancer is still starting; true without a data plane."""
+        return not self.runs or not self.emulator.data_plane().get("starting", [])
+
     def result(self) -> dict[str, Any]:
         """What a machine is told of it."""
         return {
@@ -151,26 +159,52 @@ class Site:
             "resources": self.progress.total,
             "seconds": {verb: round(seconds, 1) for verb, seconds in self.seconds.items()},
             "outputs": self.outputs,
+            "answers": self.address(),
+            "psql": self.psql(),
+            "log": str(self.emulator.log),
+            "not_shown": self.runs.get("not_shown", []),
         }
+
+    def address(self) -> str | None:
+        """Where the load balancer answers on this machine; None where nothing runs."""
+        for ports in self.runs.get("load_balancers", {}).values():
+            for port, ours in sorted(ports.items(), key=lambda each: int(each[0]), reverse=True):
+                return f"{'https' if port == '443' else 'http'}://{HOST}:{ours}"
+        return None
+
+    def psql(self) -> str | None:
+        """A line to paste; None where no database runs."""
+        for address, server in self.runs.get("databases", {}).items():
+            if server:
+                return (
+                    f"PGPASSFILE={server['passfile']} psql 'host={address} hostaddr={HOST}"
+                    f" port={server['port']} user={server['user']} dbname={server['database']}"
+                    f" sslmode=verify-full sslrootcert={server['ca']}'"
+                )
+        return None
 
 
 class Sandbox:
     """A context manager: emulators started and stacks synthesized on entry, all gone on exit."""
 
-    def __init__(self, environ: Mapping[str, str], *, port: int = 0) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], *, port: int = 0, data_plane: bool = True
+    ) -> None:
         environ = {**environ, "STATE_BACKEND": "local"}
         self._settings, self._selected = select(environ)
         self._environ = cli_environ(environ) | {"CHECKPOINT_DISABLE": "1", "NO_COLOR": "1"}
         self._port = port
+        self._data_plane = data_plane
         self._exits = ExitStack()
         self.provider = _tools(self._environ)
         self.sites: dict[str, Site] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as exits:
-            folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tap-sandbox-")))
+            watched = exits.enter_context(Watched(self._environ))
+            self._environ |= watched.environ
             for number, config in enumerate(self._selected):
-                self.sites[config.name] = self._site(exits, folder, number, config)
+                self.sites[config.name] = self._site(exits, watched.folder, number, config)
             self._exits = exits.pop_all()
         return self
 
@@ -190,6 +224,7 @@ class Sandbox:
                 port=port,
                 account_id=config.account_id,
                 certificate_arn=config.load_balancer.certificate_arn,
+                data_plane=folder / "data-plane" if self._data_plane else None,
             )
         )
         site = Site(config, stack_id, folder, emulator, Progress(config.name))
@@ -257,6 +292,16 @@ class Sandbox:
                 graceful.terraform_environ(self.environ(site), site.folder),
             )
             site.outputs = json.loads(file.read_text(encoding="utf-8"))[site.stack_id]
+
+    def wait_for_answers(self, *, tick: Any = lambda: None) -> None:
+        """Wait until each site's targets are healthy: Terraform goes on when its tasks run."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        for site in self.sites.values():
+            site.runs = site.emulator.data_plane()
+            while not site.healthy() and time.monotonic() < deadline:
+                tick()
+                self.check_emulators()
+                time.sleep(graceful.POLL_SECONDS)
 
     def check_emulators(self) -> None:
         """Raise ``TapError`` for one that ended: Terraform would ask it for minutes."""

@@ -107,9 +107,6 @@ class Recorder:
         self.data_plane: DataPlane | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self.data_plane and environ["PATH_INFO"] == DATA_PLANE:
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(self.data_plane.describe()).encode()]
         service, action = _service(environ), _action(environ)
         statuses: list[str] = []
 
@@ -121,7 +118,11 @@ class Recorder:
         with self.lock:
             began = time.perf_counter()
             try:
-                body = list(self._app(environ, start))
+                if self.data_plane and environ["PATH_INFO"] == DATA_PLANE:
+                    body = [json.dumps(self.data_plane.describe()).encode()]
+                    start("200 OK", [("Content-Type", "application/json")])
+                else:
+                    body = list(self._app(environ, start))
             except Exception as exception:  # pylint: disable=broad-exception-caught
                 missing = isinstance(exception, NotImplementedError)
                 error = str(exception) if missing else traceback.format_exc()

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed, warning
+from ops.emulator.client import HOST, data_plane
 from ops.preflight.versions import covers
 from ops.verify.deployed import DEPLOY, Deployed, or_passed
-from ops.verify.emulated import ON_AWS, emulator
+from ops.verify.emulated import ON_AWS, emulator, without_tasks
 
 SECONDS = 10  # to connect, and again to answer
 EVERYWHERE = {"0.0.0.0/0", "::/0"}
@@ -95,18 +97,23 @@ def _answers(subject: Subject) -> Iterator[Finding]:
     config, check = subject.config.load_balancer, subject.config.service.health_check
     balancer = Deployed(subject).load_balancer
     needed = f"{check.matcher} on {check.path}"
-    if url := emulator(subject):
+    if url := without_tasks(subject):
         reason = f"the emulator at {url} has no load balancer that answers"
         yield not_shown(reason, needed, ON_AWS)
         return
     if not balancer:
         return  # load_balancer.listeners says so
     name, host = balancer["DNSName"], balancer["DNSName"]
+    emulated = emulator(subject)
+    ports = data_plane(emulated)["load_balancers"][name] if emulated else {}
     try:
         if config.certificate_arn:
-            yield from _redirect(name, check.path)
+            yield from _redirect(name, check.path, ports)
             host = config.domain_name or name
-        answer = ask(name, check.path, host, tls=bool(config.certificate_arn))
+        trusted = _own_certificate(subject, config.certificate_arn) if emulated else None
+        answer = ask(
+            name, check.path, host, tls=bool(config.certificate_arn), ports=ports, trusted=trusted
+        )
     except ssl.SSLCertVerificationError as error:
         found = f"TLS: {error.verify_message}"
         yield failed(found, f"a certificate for {host}", "see the certificate in ACM")
@@ -125,9 +132,9 @@ def _answers(subject: Subject) -> Iterator[Finding]:
             yield failed(said, needed, "see the service's targets, its log and the firewall's")
 
 
-def _redirect(name: str, path: str) -> Iterator[Finding]:
+def _redirect(name: str, path: str, ports: Mapping[str, int]) -> Iterator[Finding]:
     """Plain HTTP has to lead to HTTPS."""
-    plain = ask(name, path, name)
+    plain = ask(name, path, name, ports=ports)
     said = f"HTTP: {plain.status} to {plain.location or 'nowhere'}"
     if plain.status in REDIRECTS and plain.location.startswith("https://"):
         yield passed(f"{said} in {plain.seconds * 1000:.0f} ms")
@@ -135,18 +142,38 @@ def _redirect(name: str, path: str) -> Iterator[Finding]:
         yield failed(said, "301 to https://", DEPLOY)
 
 
-def ask(name: str, path: str, host: str, *, tls: bool = False) -> Answer:
+def _own_certificate(subject: Subject, arn: str | None) -> str | None:
+    """An emulator's certificate, which no authority vouches for."""
+    if arn is None:
+        return None
+    return subject.client("acm").get_certificate(CertificateArn=arn)["Certificate"]
+
+
+def ask(
+    name: str,
+    path: str,
+    host: str,
+    *,
+    tls: bool = False,
+    ports: Mapping[str, int] = MappingProxyType({}),
+    trusted: str | None = None,
+) -> Answer:
     """GET a path, from the address that ``name`` has, as ``host``. Raises ``OSError`` and
-    ``HTTPException``.
+    ``HTTPException``. ``ports`` are an emulator's on this machine, by the load balancer's, and
+    ``trusted`` is a certificate to be satisfied with.
 
     The managed rules of a web application firewall refuse who does not say what he is.
     """
     start = time.monotonic()
-    connection = http.client.HTTPConnection(name, 443 if tls else 80, timeout=SECONDS)
+    port = 443 if tls else 80
+    where = (HOST, ports[str(port)]) if ports else (name, port)
+    connection = http.client.HTTPConnection(*where, timeout=SECONDS)
     try:
         connection.connect()
         if tls:
-            context = ssl.create_default_context()
+            context = ssl.create_default_context(cadata=trusted)
+            if trusted:
+                context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
         connection.request("GET", path, headers={"Host": host, "User-Agent": "tap-verify"})
         response = connection.getresponse()

@@ -7,7 +7,7 @@ from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed, warning
 from ops.verify.deployed import CLUSTER, DEPLOY, VPC, Deployed, or_passed
-from ops.verify.emulated import ON_AWS, emulator
+from ops.verify.emulated import ON_AWS, emulator, without_tasks
 from ops.verify.service import TARGET_GROUP
 
 SERVICE_LOGS, FLOW_LOGS = "service/log_group", "network/flow_log_group"
@@ -91,8 +91,8 @@ def _logs(subject: Subject) -> Iterator[Finding]:
         cluster=deployed.id(CLUSTER),
         serviceName=service["serviceName"],
     )
-    if not arns:
-        url = emulator(subject)
+    url = without_tasks(subject)
+    if not arns or url:
         where = f"the emulator at {url} runs none" if url else "see service.running"
         yield not_shown("no task runs", needed, ON_AWS if url else where)
         return

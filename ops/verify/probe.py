@@ -21,7 +21,7 @@ from ops import graceful
 from ops.aws import code_of
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed
 from ops.verify.deployed import CLUSTER, Deployed
-from ops.verify.emulated import ON_AWS, emulator
+from ops.verify.emulated import ON_AWS, emulator, without_tasks
 
 CONTAINER = "probe"
 IMAGE = "public.ecr.aws/docker/library/postgres:{version}-alpine"
@@ -67,7 +67,7 @@ class _Probe:
 
 
 def _look(subject: Subject) -> Iterator[Finding]:
-    if url := emulator(subject):
+    if url := without_tasks(subject):
         yield not_shown(f"the emulator at {url} runs no tasks", NEEDED, ON_AWS)
         return
     deployed = Deployed(subject)
@@ -99,6 +99,10 @@ def _probed(probe: _Probe) -> Iterator[Finding]:
         yield failed(str(error), NEEDED, "see what ECS says")
         return
     ours, theirs = (_ended(probe, task) for task in tasks)
+    if ours.code is None and emulator(probe.deployed.subject):
+        # It has no image of psql, and this machine may have no psql either.
+        yield not_shown(ours.reason, NEEDED, f"install psql, or {ON_AWS}")
+        return
     yield _asked(ours)
     yield _kept_out(theirs)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ops.checkup import Check, Finding, Subject, failed, not_shown, passed
 from ops.verify.deployed import CLUSTER, DEPLOY, Deployed
-from ops.verify.emulated import ON_AWS, emulator, only_on_aws
+from ops.verify.emulated import ON_AWS, only_where_tasks_run, without_tasks
 
 SCALING_TARGET = "service/scaling_target"
 TASK_DEFINITION = "service/task_definition"
@@ -27,7 +27,7 @@ def _running(subject: Subject) -> Iterator[Finding]:
     findings = [failed(found, needed, reasons or fix) for found, needed, fix in problems] or [
         passed(f"{service['runningCount']} of {service['desiredCount']} tasks run")
     ]
-    yield from only_on_aws(subject, findings, "it counts tasks, and runs none")
+    yield from only_where_tasks_run(subject, findings, "it counts tasks, and runs none")
 
 
 def _problems(deployed: Deployed, service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -98,7 +98,7 @@ def _targets(subject: Subject) -> Iterator[Finding]:
     health = subject.client("elbv2").describe_target_health(TargetGroupArn=group)
     targets = health["TargetHealthDescriptions"]
     running = service["runningCount"] if service else 0
-    if not targets and (url := emulator(subject)):
+    if not targets and (url := without_tasks(subject)):
         reason = f"the emulator at {url} runs no tasks"
         yield not_shown(reason, "a healthy target for each task", ON_AWS)
         return
@@ -122,7 +122,7 @@ def _targets(subject: Subject) -> Iterator[Finding]:
             )
         )
     findings = findings or [passed(f"{len(staying)} targets are healthy")]
-    yield from only_on_aws(subject, findings, "it asks no target")
+    yield from only_where_tasks_run(subject, findings, "it asks no target")
 
 
 CHECKS = (Check("service.running", _running), Check("service.targets", _targets))

@@ -21,7 +21,7 @@ def visits() -> int:
         port=int(os.environ["PGPORT"]),
         database=os.environ["PGDATABASE"],
         password=os.environ["PGPASSWORD"],
-        ssl_context=None if os.environ["PGSSLMODE"] == "disable" else context,
+        ssl_context=False if os.environ["PGSSLMODE"] == "disable" else context,
         timeout=float(os.environ.get("PGCONNECT_TIMEOUT", "3")),
     )
     try:

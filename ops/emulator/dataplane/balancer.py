@@ -150,6 +150,16 @@ class Balancing:
         with self._lock:
             return list(self._targets.get(group, ()))
 
+    def starting(self) -> list[str]:
+        """The addresses of those that haven't answered yet."""
+        with self._lock:
+            return [
+                each.address
+                for targets in self._targets.values()
+                for each in targets
+                if each.state == INITIAL
+            ]
+
     def drain(self, target: Target) -> None:
         """Send one nothing new: between choosing and counting nobody comes in between."""
         with self._lock:

@@ -5,7 +5,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 NOBODY = 65534
 PR_SET_PDEATHSIG = 1
@@ -22,6 +25,13 @@ def started_as(at_our_end: signal.Signals = signal.SIGKILL) -> dict[str, Any]:
     if sys.platform == "linux":
         arguments["preexec_fn"] = _dies_with_us(at_our_end)
     return arguments
+
+
+def noted(folder: Path, pid: int) -> Path:
+    """A file by which the sandbox's watchdog finds a process group; to be removed with it."""
+    file = folder / f"{pid}.pid"
+    file.write_text(f"{pid} {psutil.Process(pid).create_time()}", encoding="ascii")
+    return file
 
 
 def _dies_with_us(number: signal.Signals) -> Callable[[], None]:

@@ -152,7 +152,11 @@ class Tasks:
             [running.end.address],
             self._hosts(task),
         )
-        if reason := _not_runnable(program, str(container["image"])):
+        reason = _not_runnable(program, str(container["image"]))
+        if reason and not _service_of(ecs, task):
+            self._fail(ecs, task, f"CannotPullContainerError: {reason}", code="TaskFailedToStart")
+            return
+        if reason:
             self.not_shown.add(reason)
             running.pretended = reason
             return

@@ -100,6 +100,8 @@ class DataPlane:
                     for arn, running in self._tasks.running.items()
                     if running.pod
                 },
+                "runs_tasks": not self._tasks.not_shown,
+                "starting": self._balancing.starting(),
                 "not_shown": sorted(
                     self._tasks.not_shown
                     | {each.missing for each in self._databases.known.values() if each.missing}

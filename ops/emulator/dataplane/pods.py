@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import TapError
-from ops.emulator.dataplane.children import NOBODY
+from ops.emulator.dataplane.children import NOBODY, noted
 
 POD = Path(__file__).with_name("pod.py")
 LINES_KEPT = 10_000  # that were not fetched yet
@@ -61,6 +62,7 @@ class Pod:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        self._note = noted(program.hosts.parent, self._process.pid)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         path = program.environment["PATH"]
@@ -133,6 +135,7 @@ class Pod:
             self._process.kill()
             self._process.wait()
         self._reader.join(END_SECONDS)
+        self._note.unlink(missing_ok=True)
 
     def _ask(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
         with self._asking, contextlib.suppress(OSError, ValueError):
@@ -163,11 +166,13 @@ def no_namespaces() -> str | None:
     """Why tasks cannot run on this machine; None where they can."""
     if sys.platform != "linux":
         return "tasks need Linux's namespaces, or a container engine"
-    hosts = Path("/etc/hosts")
     try:
-        pod = Pod(Program(["true"], {"PATH": os.defpath}, "", True, ["127.0.0.2"], hosts))
-        pod.start()
-        pod.kill()
+        with tempfile.TemporaryDirectory(prefix="tap-") as folder:
+            hosts = Path(folder, "hosts")
+            hosts.touch()
+            pod = Pod(Program(["true"], {"PATH": os.defpath}, "", True, ["127.0.0.2"], hosts))
+            pod.start()
+            pod.kill()
     except TapError as error:
         return (
             f"tasks need namespaces, and this machine gives none: {error} (run it as root, or allow "

@@ -7,7 +7,7 @@ import json
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Database:
     busy: "Future[Any] | None" = None
     then: str = ""  # the status once that is through
     missing: str = ""  # why there is no server
-    pending: bool = field(default=False)
+    pending: bool = False  # whether a parameter waits for a reboot
 
     def connect(self) -> socket.socket:
         """A connection to it. Raises ``OSError`` where it is stopped."""
@@ -92,7 +92,13 @@ class Databases:
         self, database: Database, status: str, then: str, step: Callable[..., Any], *words: Any
     ) -> None:
         database.instance.status, database.then = status, then
-        database.busy = self._work.do(step, *words)
+        database.busy = self._work.do(self._done, database, step, *words)
+
+    @staticmethod
+    def _done(database: Database, step: Callable[..., Any], *words: Any) -> None:
+        step(*words)
+        server = database.server
+        database.pending = server is not None and server.alive() and server.pending()
 
     def _keep(self, database: Database) -> None:
         instance = database.instance
@@ -124,18 +130,12 @@ class Databases:
             self._begin(database, "rebooting", "available", self._reboot, server, wanted)
         elif instance.status == "available" and wanted != database.settings:
             # RDS too changes these without another word of its status.
-            self._begin(database, "available", "available", self._change, database, wanted)
+            self._begin(database, "available", "available", server.change, wanted)
         elif instance.status == "available" and not server.alive():
             self._begin(database, "rebooting", "available", server.start, wanted)
         else:
             return
         database.settings = wanted
-
-    @staticmethod
-    def _change(database: Database, wanted: Settings) -> None:
-        assert database.server  # nosec B101  # asked before
-        database.server.change(wanted)
-        database.pending = database.server.pending()
 
     @staticmethod
     def _reboot(server: Server, wanted: Settings) -> None:

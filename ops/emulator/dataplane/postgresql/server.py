@@ -23,7 +23,7 @@ from pg8000.exceptions import DatabaseError, InterfaceError
 
 from lib.errors import TapError
 from ops.emulator.dataplane import certificates
-from ops.emulator.dataplane.children import NOBODY, started_as
+from ops.emulator.dataplane.children import NOBODY, noted, started_as
 
 ADMIN = "rdsadmin"
 HOST = "127.0.0.1"
@@ -58,6 +58,7 @@ class Server:
         self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
         self._settings: Settings | None = None
+        self._note = folder
         self.port = 0
 
     @property
@@ -124,6 +125,7 @@ class Server:
                 start_new_session=True,
                 **started_as(signal.SIGQUIT),
             )
+        self._note = noted(self._folder, self._process.pid)
         deadline = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(InterfaceError, DatabaseError, OSError):
@@ -146,6 +148,7 @@ class Server:
                     self._process.wait(STOP_SECONDS)
         self._process.wait()
         self._process = None
+        self._note.unlink(missing_ok=True)
 
     def change(self, settings: Settings) -> None:
         """Make a running one be as asked, but for what takes a restart."""
