@@ -9,10 +9,12 @@ What it says runs, runs, as far as this machine can: ``docs/adr/0014-data-plane.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -28,12 +30,22 @@ from ops.cdktf_cli import CDKTF, ROOT, cli_environ, stack_ids
 from ops.emulator import Emulator
 from ops.graceful import Command
 from ops.progress import Board, Progress
-from ops.terraform_provider import SandboxProvider, sandbox_provider, write_override
+from ops.terraform_provider import (
+    VARIABLE,
+    SandboxProvider,
+    sandbox_provider,
+    write_override,
+)
+from ops.verify.service import TROUBLE
 from ops.watchdog import Watched
 
 HOST = "127.0.0.1"
 PORT_MAX = 65_535
+TROUBLES_SHOWN = 5
 ANSWER_SECONDS = 90  # for the targets of a load balancer to be healthy
+NO_CACHE = "CDKTF_DISABLE_PLUGIN_CACHE_ENV"
+EXPORTED = ("TF_CLI_CONFIG_FILE", NO_CACHE, VARIABLE, "HTTP_PROXY", "http_proxy")
+EXPORTED += ("NO_PROXY", "no_proxy")
 QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
 
 
@@ -99,9 +111,10 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _hold_open(sandbox: "Sandbox", output: IO[str]) -> None:
     """Tell how to reach the emulators, and wait for a signal."""
     for name, site in sandbox.sites.items():
-        print(f"\n# {name}: the AWS CLI talks to its emulator after", file=output)
-        for variable, value in sorted(site.aws_environ().items()):
-            print(f"export {variable}={value}", file=output)
+        print(f"\n# {name}: this shell works on it after", file=output)
+        for variable, value in sorted(sandbox.exports(site).items()):
+            print(f"export {variable}={shlex.quote(value)}", file=output)
+        print(f"# and goes on with it, until Ctrl-C here:\n{site.commands()}", file=output)
     print("\nCtrl-C ends it.", file=output, flush=True)
     with suppress(KeyboardInterrupt):
         while True:
@@ -142,10 +155,11 @@ class Site:
         """The state file."""
         return self.folder / f"terraform.{self.stack_id}.tfstate"
 
-    def aws_environ(self) -> dict[str, str]:
-        """What makes a program talk to this emulator."""
-        environ = self.emulator.environ(self.config.region)
-        return {name: value for name, value in environ.items() if name.startswith("AWS_")}
+    def commands(self) -> str:
+        """What can be typed after ``Sandbox.exports``."""
+        there = f"--output {shlex.quote(str(self.folder / 'cdktf.out'))} {QUIET[1]}"
+        verbs = [f"npm run cdktf:{verb} -- {there}" for verb in ("deploy", "diff", "destroy")]
+        return "\n".join([*verbs, "pipenv run verify", "pipenv run state status"])
 
     def healthy(self) -> bool:
         """Whether no target of a load balancer is still starting; true without a data plane."""
@@ -164,6 +178,20 @@ class Site:
             "log": str(self.emulator.log),
             "not_shown": self.runs.get("not_shown", []),
         }
+
+    def troubles(self) -> list[str]:
+        """What ECS says of services that it cannot run, the newest first; nothing without tasks."""
+        if not self.emulator.data_plane():
+            return []
+        ecs = self.emulator.session(self.config.region).client("ecs")
+        return [
+            event["message"]
+            for cluster in ecs.list_clusters()["clusterArns"]
+            for arn in ecs.list_services(cluster=cluster)["serviceArns"]
+            for service in ecs.describe_services(cluster=cluster, services=[arn])["services"]
+            for event in service["events"]
+            if TROUBLE.search(event["message"])
+        ][:TROUBLES_SHOWN]
 
     def address(self) -> str | None:
         """Where the load balancer answers on this machine; None where nothing runs."""
@@ -250,8 +278,21 @@ class Sandbox:
         ours.setdefault("GOGC", "400")
         if mirror := self.provider.mirror:
             ours["TF_CLI_CONFIG_FILE"] = str(mirror.write_cli_config(site.folder))
-            ours["CDKTF_DISABLE_PLUGIN_CACHE_ENV"] = "1"
+            ours[NO_CACHE] = "1"
         return ours
+
+    def exports(self, site: Site) -> dict[str, str]:
+        """What a shell needs to work on a site, as an environment that is deployed."""
+        needed = {
+            name: value
+            for name, value in self.environ(site).items()
+            if name.startswith("AWS_") or name in EXPORTED
+        }
+        return needed | {
+            "ENVIRONMENT": site.name,
+            "ENVIRONMENT_SUFFIX": self._settings.environment_suffix,
+            "STATE_BACKEND": "local",
+        }
 
     def cli(self, verb: str, *arguments: str, tick: Any = lambda: None) -> int:
         """Run the CLI for all sites, side by side; the first exit code that isn't 0, or 0."""
@@ -318,6 +359,7 @@ class Sandbox:
             for call in dict.fromkeys(map(str, site.emulator.errors())):
                 yield f"sandbox: {site.name}: the emulator could not answer {call}"
             yield from (f"sandbox: {site.name}: {line}" for line in site.progress.errors())
+            yield from (f"sandbox: {site.name}: ECS: {line}" for line in site.troubles())
 
 
 def _tools(environ: Mapping[str, str]) -> SandboxProvider:

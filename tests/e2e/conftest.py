@@ -13,12 +13,13 @@ SUFFIX = "e2e"
 
 
 @contextmanager
-def opened(environment: str, **environ: str) -> Iterator[Sandbox]:
-    """A sandbox with stacks of these environments synthesized, and nothing deployed."""
+def opened(environment: str, *, data_plane: bool = False, **environ: str) -> Iterator[Sandbox]:
+    """A sandbox with stacks of these environments synthesized, and nothing deployed. Its tasks and
+    databases are records, unless a test needs them to run."""
     base = {name: value for name, value in os.environ.items() if name != "DB_PASSWORD"}
     asked = {"ENVIRONMENT": environment, "ENVIRONMENT_SUFFIX": SUFFIX, **environ}
     try:
-        sandbox = Sandbox(base | asked)
+        sandbox = Sandbox(base | asked, data_plane=data_plane)
     except TapError as error:
         pytest.skip("; ".join(error.lines()))
     with sandbox:
