@@ -1,4 +1,4 @@
-"""``python -m ops.watchdog FOLDER``: what a sandbox leaves behind is gone, however the sandbox ended.
+"""``python -m ops.watchdog FOLDER``: nothing of a sandbox is left, however it ended.
 
 It waits in a session of its own until its standard input closes, which the system sees to even when
 the sandbox is killed. Then it ends what still runs of it, whoever has become its parent, and
@@ -30,19 +30,18 @@ class Watched:
     """A temporary folder with a watchdog; a context manager whose value is the folder."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="tap-sandbox-"))
         self.folder.chmod(0o711)  # the database's user has to come through to its own
         self._process = subprocess.Popen(  # pylint: disable=consider-using-with
             [sys.executable, "-m", "ops.watchdog", self.folder],
             cwd=ROOT,
-            env={name: value for name, value in self._environ.items() if name != MARK},
+            env={name: value for name, value in environ.items() if name != MARK},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def __enter__(self) -> Self:
         return self
 
     @property

@@ -60,7 +60,7 @@ class Emulator:
         port: int = 0,
         account_id: str | None = None,
         certificate_arn: str | None = None,
-        data_plane: Path | None = None,
+        data_plane: Path | None = None,  # pylint: disable=redefined-outer-name
     ) -> None:
         self.log = log
         self._data_plane = data_plane
@@ -193,6 +193,8 @@ class Emulator:
 def data_plane(endpoint_url: str) -> dict[str, Any]:
     """What an emulator's data plane says of itself; empty where it has none."""
     url = urlsplit(endpoint_url)
+    if url.scheme != "http":  # whoever stands for AWS elsewhere is asked nothing of the kind
+        return {}
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=SECONDS_TO_START)
     try:
         connection.request("GET", DATA_PLANE)

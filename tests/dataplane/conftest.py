@@ -27,5 +27,5 @@ def opened() -> Iterator[World]:
 @pytest.fixture(scope="module", name="world")
 def _world() -> Iterator[World]:
     """One for all tests of a file."""
-    with opened() as world:
+    with opened() as world:  # pylint: disable=contextmanager-generator-missing-cleanup
         yield world

@@ -10,6 +10,8 @@ import sys
 
 import pg8000.native
 
+VERSION = os.environ.get("VERSION", "1")
+
 
 def visits() -> int:
     """Write a row, and count."""
@@ -27,7 +29,8 @@ def visits() -> int:
     try:
         connection.run("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
         connection.run("INSERT INTO visits DEFAULT VALUES")
-        return connection.run("SELECT count(*) FROM visits")[0][0]
+        rows = connection.run("SELECT count(*) FROM visits")
+        return rows[0][0] if rows else 0
     finally:
         connection.close()
 
@@ -51,7 +54,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    VERSION = os.environ.get("VERSION", "1")
     print(f"version {VERSION} as {os.getuid()}", flush=True)
     port = int(sys.argv[1] if len(sys.argv) > 1 else "8080")
     http.server.ThreadingHTTPServer(("", port), Handler).serve_forever()

@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -61,7 +63,7 @@ class App(http.server.BaseHTTPRequestHandler):
 def _app():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # a client that has had enough is none
+    setattr(server, "handle_error", lambda *_: None)  # a client that has had enough is none
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
@@ -97,7 +99,7 @@ def _listening():
         each.close()
 
 
-def ask(listener, path="/", method="GET", body=None, timeout=5.0, **headers):
+def ask(listener, path="/", method="GET", body: Any = None, timeout: Any = 5.0, **headers):
     """The status, the body and the headers of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", listener.port, timeout=timeout)
     try:
@@ -198,22 +200,16 @@ def test_it_redirects_and_answers_by_itself(listening):
     assert ask(listener)[:2] == (418, "short")
 
 
-def check(one, times, wanted):
+def check(one, times, how):
     """Check it, an interval apart."""
     for _ in range(times):
-        one.check(wanted)
-        time.sleep(wanted.interval)
+        one.check(how)
+        time.sleep(how.interval)
 
 
 def wanted(port, **changes):
     """A health check."""
-    return HealthCheck(
-        **{
-            **{name: getattr(CHECK, name) for name in HealthCheck.__slots__},
-            "port": port,
-            **changes,
-        }
-    )
+    return replace(CHECK, port=port, **changes)
 
 
 def test_one_answer_makes_a_new_target_healthy_and_several_a_failed_one(app):

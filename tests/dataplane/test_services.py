@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -213,9 +214,14 @@ def test_a_killed_task_is_replaced(service):
 def test_scaling_starts_and_stops_tasks(service):
     for count in (3, 1, 2):
         service.ecs.update_service(cluster="cluster", service="service", desiredCount=count)
-        until(lambda: service.described()["runningCount"] == count)  # noqa: B023
-        until(lambda: len(service.emulator.data_plane()["tasks"]) == count)  # noqa: B023
+        until(partial(runs, service, count))
     service.steady()
+
+
+def runs(world, count):
+    """Whether so many tasks run, by the API and in fact."""
+    there = len(world.emulator.data_plane()["tasks"])
+    return world.described()["runningCount"] == there == count
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""tap.py with the sample service: each request to it writes a row and reads it back."""
+"""tap.py with the sample service, of a version and on a port: see ``tests/dataplane``."""
 
 import dataclasses
 import os
@@ -16,11 +16,12 @@ from cdktf import App  # noqa: E402  # isort: skip
 
 SOURCE = Path(__file__).parents[1] / "dataplane" / "sample_service.py"
 
+_version, *_port = sys.argv[1:]
 _settings, (_config,) = select(os.environ)
 _service = dataclasses.replace(
     _config.service,
-    command=("python", "-c", SOURCE.read_text(encoding="utf-8"), *sys.argv[1:]),
-    environment={"VERSION": os.environ.get("SAMPLE_VERSION", "1")},
+    command=("python", "-c", SOURCE.read_text(encoding="utf-8"), *_port),
+    environment={"VERSION": _version},
     # The quickest that ELB takes.
     health_check=HealthCheckConfig(
         interval_seconds=5, timeout_seconds=2, healthy_threshold=2, unhealthy_threshold=2

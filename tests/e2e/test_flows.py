@@ -110,17 +110,19 @@ def until(ready: Callable[[], Any], seconds: float = CHANGE_SECONDS) -> Any:
 
 @pytest.fixture(scope="module", name="flows")
 def _flows() -> Iterator[Flows]:
-    with opened(ENVIRONMENT, data_plane=True) as sandbox:
+    with opened(ENVIRONMENT, data_plane=True) as sandbox, pytest.MonkeyPatch.context() as patch:
         site = sandbox.sites[ENVIRONMENT]
-        deploy(sandbox, site)
+        for name, value in (sandbox.environ(site) | ASKED).items():
+            patch.setenv(name, value)
+        assert deploy(sandbox, site, "1") == 0, "\n".join(sandbox.failures())
         sandbox.wait_for_answers()
-        (subject,) = subjects(sandbox.environ(site) | ASKED)
+        subject = next(iter(subjects(sandbox.environ(site) | ASKED)))
         session = site.emulator.session(site.config.region)
         yield Flows(sandbox, site, Deployed(subject), session)
 
 
 def deploy(sandbox: Sandbox, site: Site, *arguments: str) -> int:
-    """Deploy the sample service; the CLI's exit code."""
+    """Deploy the sample service, of a version and on a port; the CLI's exit code."""
     sandbox.synth(site, app=" ".join([sys.executable, "tests/e2e/sampled.py", *arguments]))
     return sandbox.cli("deploy")
 
@@ -313,10 +315,9 @@ def asked_throughout(flows: Flows) -> Iterator[list[tuple[int, str]]]:
     thread.join()
 
 
-def test_a_good_release_fails_no_request(flows, monkeypatch):
-    monkeypatch.setitem(flows.sandbox._environ, "SAMPLE_VERSION", "2")
+def test_a_good_release_fails_no_request(flows):
     with asked_throughout(flows) as answers:
-        assert deploy(flows.sandbox, flows.site) == 0, "\n".join(flows.sandbox.failures())
+        assert deploy(flows.sandbox, flows.site, "2") == 0, "\n".join(flows.sandbox.failures())
     assert set(answers) == {(200, "1"), (200, "2")}
     assert flows.get() == (200, "2")
 
@@ -325,7 +326,7 @@ def test_a_bad_release_is_rolled_back_and_fails_the_deploy(flows):
     before = flows.service["taskDefinition"]
     with asked_throughout(flows) as answers:
         # It listens where nobody looks.
-        assert deploy(flows.sandbox, flows.site, "8081") != 0
+        assert deploy(flows.sandbox, flows.site, "3", "8081") != 0
     assert {status for status, _ in answers} == {200}
     assert flows.service["taskDefinition"] == before
     told = "\n".join(flows.sandbox.failures())

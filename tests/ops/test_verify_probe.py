@@ -282,7 +282,7 @@ def test_without_a_service_there_is_no_one_to_ask_as(there, monkeypatch):
 
 
 def test_an_emulator_shows_nothing_and_is_asked_nothing(there, monkeypatch):
-    monkeypatch.setattr(probe, "emulator", lambda _: "http://127.0.0.1:5000")
+    monkeypatch.setattr(probe, "without_tasks", lambda _: "http://127.0.0.1:5000")
     subject = there.subject
     (found,) = CHECKS[0].look(subject)
     assert found.outcome is Outcome.NOT_SHOWN

@@ -155,8 +155,9 @@ def _route(ec2: Any, route: Any) -> Route:
         return Route(cidr, "local")
     if route.nat_gateway:
         nat = ec2.nat_gateways.get(route.nat_gateway.id)
-        there = nat is not None and nat.state == "available"
-        return Route(cidr, "nat", nat.subnet_id) if there else Route(cidr, None)
+        if nat is None or nat.state != "available":
+            return Route(cidr, None)
+        return Route(cidr, "nat", nat.subnet_id)
     if route.gateway and route.gateway.id.startswith("igw-"):
         gateway = ec2.internet_gateways.get(route.gateway.id)
         attached = gateway is not None and gateway.vpc is not None

@@ -251,7 +251,9 @@ def _context(certificate: bytes, key: bytes) -> ssl.SSLContext:
     return context
 
 
-def _handler(front: Front, balancing: Balancing) -> type[BaseHTTPRequestHandler]:
+def _handler(  # pylint: disable=too-many-statements  # a class, which knows its listener
+    front: Front, balancing: Balancing
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """One client's connection."""
 

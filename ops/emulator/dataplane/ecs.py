@@ -87,7 +87,7 @@ class Tasks:
                 if service.status != "INACTIVE":
                     self._serve(ecs, service)
             for cluster in ecs.clusters.values():
-                there = [each for each in ecs.tasks.get(cluster.name, {}).values()]
+                there = list(ecs.tasks.get(cluster.name, {}).values())
                 running = [each for each in there if each.last_status == "RUNNING"]
                 cluster.running_tasks_count = len(running)
                 cluster.pending_tasks_count = len(
@@ -119,7 +119,7 @@ class Tasks:
         elif running.stopping and running.stopping.done():
             self._stopped(ecs, task)
         elif task.last_status == "DEACTIVATING":
-            self._drain(ecs, task, running)
+            self._drain(task, running)
 
     def _begin(self, ecs: EC2ContainerServiceBackend, task: Task, running: Running) -> None:
         task.last_status = "PENDING"
@@ -238,12 +238,13 @@ class Tasks:
         now = utcnow()
         task.last_status, task.started_at = "RUNNING", now  # type: ignore[attr-defined]
         task.pull_started_at = task.pull_stopped_at = now  # type: ignore[attr-defined]
-        for container in task.containers:
+        containers: list[Any] = task.containers
+        for container in containers:
             container.last_status = "RUNNING"
-            container.runtime_id = f"{task.id.replace('-', '')}-1"  # type: ignore[attr-defined]
-        service = _service_of(ecs, task)
-        for entry in service.load_balancers if service else ():
-            self._register(service, running, entry)
+            container.runtime_id = f"{task.id.replace('-', '')}-1"
+        if service := _service_of(ecs, task):
+            for entry in service.load_balancers:
+                self._register(service, running, entry)
 
     def _register(self, service: Service, running: Running, entry: Mapping[str, Any]) -> None:
         arn, port = entry["targetGroupArn"], int(entry["containerPort"])
@@ -277,7 +278,7 @@ class Tasks:
         return running.pod.connect(port)
 
     def _watch(self, ecs: EC2ContainerServiceBackend, task: Task, running: Running) -> None:
-        """Look after a task that runs: its program, its targets' checks, and whether it is wanted."""
+        """Look after a task that runs: its program, its targets, and whether it is wanted."""
         if running.pod and running.pod.exit_code() is not None:
             self._ended(ecs, task, running)
             return
@@ -329,7 +330,7 @@ class Tasks:
             )
             if service := _service_of(ecs, task):
                 self._count_failure(service, task, running)
-        self._drop(ecs, task, running)
+        self._drop(running)
         running.close()
         self._stopped(ecs, task)
 
@@ -356,9 +357,9 @@ class Tasks:
                 _say(service, f"deregistered 1 targets in (target-group {target.group})")
         if service and running.targets:
             _say(service, "has begun draining connections on 1 tasks.")
-        self._drain(ecs, task, running)
+        self._drain(task, running)
 
-    def _drain(self, ecs: EC2ContainerServiceBackend, task: Task, running: Running) -> None:
+    def _drain(self, task: Task, running: Running) -> None:
         now = time.monotonic()
         for target in running.targets:
             group = _target_group(self._account, target.group)
@@ -368,7 +369,7 @@ class Tasks:
         task.last_status = "STOPPING"
         running.stopping = self._work.do(running.stop)
 
-    def _drop(self, ecs: EC2ContainerServiceBackend, task: Task, running: Running) -> None:
+    def _drop(self, running: Running) -> None:
         for target in running.targets:
             self._balancing.remove(target)
             if group := _target_group(self._account, target.group):
@@ -387,17 +388,18 @@ class Tasks:
     def _stopped(self, ecs: EC2ContainerServiceBackend, task: Task) -> None:
         running = self.running.pop(task.task_arn, None)
         if running:
-            self._drop(ecs, task, running)
+            self._drop(running)
             self._log(ecs, task, running)
         now = utcnow()
         task.last_status, task.desired_status = "STOPPED", "STOPPED"
         task.stopped_at = task.execution_stopped_at = now  # type: ignore[attr-defined]
         code, reason = vars(task).get("tap_stop", ("UserInitiated", "Task stopped by user"))
         task.stop_code, task.stopped_reason = code, reason  # type: ignore[attr-defined]
-        for container in task.containers:
+        containers: list[Any] = task.containers
+        for container in containers:
             container.last_status = "STOPPED"
             if code == "TaskFailedToStart":
-                container.reason = reason  # type: ignore[attr-defined]
+                container.reason = reason
             elif running and running.pod:
                 container.exitCode = running.pod.exit_code()
         _release(self._account, task)
@@ -472,7 +474,7 @@ class Tasks:
         cluster = ecs.clusters[service.cluster_name]
         started = []
         for _ in range(max(0, min(missing, most - there))):
-            task = Task(
+            task: Any = Task(
                 cluster=cluster,
                 task_definition=definition,
                 container_instance_arn=None,

@@ -78,7 +78,8 @@ def tasks(replace: Replace, account: Account) -> None:
         }
         for name, value in settings.items():
             setattr(self, name, value)
-        for container in self.containers:
+        containers: list[Any] = self.containers
+        for container in containers:
             container.exitCode, container.health_status = None, "UNKNOWN"
             container.task_arn = self.task_arn
         for attachment in self.attachments:
@@ -211,7 +212,7 @@ def target_health(replace: Replace, balancing: Balancing) -> None:
     """
     health_for = FakeTargetGroup.health_for
 
-    def asked(self: FakeTargetGroup, target: dict[str, Any], ec2: Any) -> FakeHealthStatus:
+    def asked(self: FakeTargetGroup, target: dict[str, Any], ec2: Any) -> Any:
         for each in balancing.targets(self.arn):
             if each.address == target["Id"]:
                 return FakeHealthStatus(
@@ -247,7 +248,7 @@ def databases(replace: Replace) -> None:
         self.secretsmanager.put_secret_value(
             secret_id=self.secret.arn,
             secret_string=secret_string(self),
-            secret_binary=None,
+            secret_binary="",
             client_request_token=str(mock_random.uuid4()),
             version_stages=["AWSCURRENT"],
         )

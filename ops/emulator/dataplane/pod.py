@@ -153,7 +153,7 @@ def _hide(folder: str, needs: list[str], flags: int) -> None:
         _mount(None, folder, None, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | flags)
 
 
-def _start(spec: dict, *, root: bool) -> int:
+def _start(spec: dict, *, root: bool) -> int:  # pylint: disable=inconsistent-return-statements
     """Fork the program; returns its id once it runs. Raises ``OSError`` where it cannot."""
     failed, fails = os.pipe()
     program = os.fork()

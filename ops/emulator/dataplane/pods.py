@@ -175,8 +175,8 @@ def no_namespaces() -> str | None:
             pod.kill()
     except TapError as error:
         return (
-            f"tasks need namespaces, and this machine gives none: {error} (run it as root, or allow "
-            "them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
+            f"tasks need namespaces, and this machine gives none: {error} (run it as root, or "
+            "allow them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
         )
     return None
 
@@ -200,7 +200,8 @@ def _ids(user: str) -> tuple[int, int]:
 def _hidden() -> list[str]:
     """What a container wouldn't have of this machine: the person's own, and what others left."""
     home = pwd.getpwuid(os.geteuid()).pw_dir
-    return [path for path in {home, os.environ.get("HOME", home), "/tmp"} if path != "/"]  # nosec B108
+    folders = {home, os.environ.get("HOME", home), "/tmp"}  # nosec B108  # to be hidden
+    return sorted(folders - {"/"})
 
 
 def _needs(program: str) -> list[str]:

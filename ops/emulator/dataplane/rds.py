@@ -32,7 +32,7 @@ class Database:
     folder: Path
     settings: Settings
     server: Server | None = None
-    busy: "Future[Any] | None" = None
+    busy: Future[Any] | None = None
     then: str = ""  # the status once that is through
     missing: str = ""  # why there is no server
     pending: bool = False  # whether a parameter waits for a reboot

@@ -18,7 +18,8 @@ from ops.emulator.dataplane.balancer import Target
 from ops.emulator.dataplane.network import End
 from ops.emulator.dataplane.pods import Pod, Program
 
-CREDENTIALS = "169.254.170.2"  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+CREDENTIALS = "169.254.170.2"
 STOP_SECONDS = 30  # a container's stopTimeout, where it says nothing
 
 
@@ -42,8 +43,8 @@ class Running:
     end: End
     stop_seconds: float = STOP_SECONDS
     pod: Pod | None = None
-    starting: "Future[None] | None" = None
-    stopping: "Future[None] | None" = None
+    starting: Future[None] | None = None
+    stopping: Future[None] | None = None
     targets: list[Target] = field(default_factory=list)
     was_healthy: bool = False
     pretended: str = ""  # why it isn't shown
@@ -146,7 +147,7 @@ class Work:
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="data-plane")
 
-    def do(self, step: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    def do(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Do it as soon as a thread is free."""
         return self._pool.submit(step, *arguments)
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pg8000.native
 from pg8000.exceptions import DatabaseError, InterfaceError
@@ -56,7 +57,7 @@ class Server:
     def __init__(self, programs: Path, folder: Path) -> None:
         self._folder = folder
         self._programs = programs
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._settings: Settings | None = None
         self._note = folder
         self.port = 0
@@ -116,7 +117,7 @@ class Server:
         """Start it, as after a stop: what was pending is applied."""
         self._write(settings)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # pylint: disable=consider-using-with
+            process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [self._program("postgres"), "-D", self._folder / "data"],
                 env=self._environ(),
                 stdin=subprocess.DEVNULL,
@@ -125,7 +126,8 @@ class Server:
                 start_new_session=True,
                 **started_as(signal.SIGQUIT),
             )
-        self._note = noted(self._folder, self._process.pid)
+        self._process = process
+        self._note = noted(self._folder, process.pid)
         deadline = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(InterfaceError, DatabaseError, OSError):
