@@ -228,8 +228,10 @@ def runs(world, count):
 def without(world, way, group, port, peer):
     """A rule taken away for a while."""
     world.rule(way, group, port, peer, gone=True)
-    yield
-    world.rule(way, group, port, peer)
+    try:
+        yield
+    finally:
+        world.rule(way, group, port, peer)
 
 
 @pytest.mark.parametrize(

@@ -207,13 +207,14 @@ def test_an_emulator_shows_no_answer(plain, monkeypatch):
 
 
 def test_an_emulator_that_runs_it_is_asked_where_it_answers(plain, monkeypatch):
-    name = plain.client("elbv2").describe_load_balancers()["LoadBalancers"][0]["DNSName"]
+    name = balancer_of(plain)["DNSName"]
     monkeypatch.setattr(emulated, "AWS", ("nowhere.example",))
     monkeypatch.setattr(emulated, "data_plane", lambda url: {"runs_tasks": True})
     with serving(200) as (_, port):
         told = {"load_balancers": {name: {"80": port}}}
         monkeypatch.setattr(load_balancer, "data_plane", lambda url: told)
-        assert only(answers, plain).outcome is Outcome.PASSED
+        (finding,) = answers(plain)
+        assert finding.outcome is Outcome.PASSED
     assert only(answers, plain).outcome is Outcome.FAILED
 
 

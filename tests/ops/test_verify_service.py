@@ -182,7 +182,7 @@ def test_what_an_emulator_says_of_tasks_is_not_shown(there, service, monkeypatch
 def test_what_an_emulator_runs_passes(there, monkeypatch):
     monkeypatch.setattr(emulated, "AWS", ("nowhere.example",))
     monkeypatch.setattr(emulated, "data_plane", lambda url: {"runs_tasks": True})
-    assert [finding.outcome for _, finding in there.found(CHECKS)] == [Outcome.PASSED] * 2
+    assert there.found(CHECKS) == []
     monkeypatch.setattr(emulated, "data_plane", lambda url: {"runs_tasks": False})
     assert [finding.outcome for _, finding in there.found(CHECKS)] == [Outcome.NOT_SHOWN] * 2
 
