@@ -157,7 +157,7 @@ class Site:
 
     def commands(self) -> str:
         """What can be typed after ``Sandbox.exports``."""
-        there = f"--output {shlex.quote(str(self.folder / 'cdktf.out'))} {QUIET[1]}"
+        there = f"--output {shlex.quote(str(self.folder / 'cdktf.out'))}"
         verbs = [f"npm run cdktf:{verb} -- {there}" for verb in ("deploy", "diff", "destroy")]
         return "\n".join([*verbs, "pipenv run verify", "pipenv run state status"])
 

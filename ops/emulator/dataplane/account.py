@@ -35,8 +35,8 @@ class Account:
             Rule(
                 rule.is_egress,
                 rule.ip_protocol or "-1",
-                rule.from_port or 0,
-                rule.to_port or 0,
+                int(rule.from_port or 0),
+                int(rule.to_port or 0),
                 rule.ip_range.get("CidrIp") or rule.source_group.get("GroupId") or "",
             )
             for ec2 in self.backends(ec2_backends)

@@ -28,6 +28,7 @@ from moto.elbv2.models import elbv2_backends
 from moto.moto_api._internal import mock_random
 
 from lib.errors import TapError
+from ops.emulator import deployments
 from ops.emulator.dataplane import network
 from ops.emulator.dataplane.account import Account, end_of
 from ops.emulator.dataplane.balancer import (
@@ -38,7 +39,6 @@ from ops.emulator.dataplane.balancer import (
     Target,
 )
 from ops.emulator.dataplane.network import End
-from ops.emulator.dataplane.patches import deploy
 from ops.emulator.dataplane.pods import Program, no_namespaces
 from ops.emulator.dataplane.rds import Database
 from ops.emulator.dataplane.relay import hang
@@ -555,7 +555,9 @@ class Tasks:
         """The deployment that was through last is the primary one again, with what runs of it."""
         service.task_definition = definition
         found = [each for each in service.deployments if each["id"] == id_]
-        primary = found[0] if found else deploy(service)
+        if not found:
+            deployments.begin(service)
+        primary = found[0] if found else deployments.primary(service)
         service.deployments.sort(key=lambda each: each is not primary)
         for each in service.deployments:
             each["status"] = "PRIMARY" if each is primary else "ACTIVE"
@@ -563,6 +565,8 @@ class Tasks:
         primary["rolloutStateReason"] = (
             f"ECS deployment circuit breaker: rolling back to deploymentId {id_}."
         )
+        if known := deployments.rollouts(service):
+            known[0].rollback = primary
         _say(service, f"rolling back to (deployment {id_}).")
 
 

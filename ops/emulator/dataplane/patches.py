@@ -24,7 +24,6 @@ from ops.emulator.dataplane.balancer import Balancing
 Replace = Callable[[Any, str, Any], None]
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
 PASSWORD_LENGTH = 28
-ROLLOUT = ("task_definition", "network_configuration", "platform_version", "load_balancers")
 
 
 def apply_all(
@@ -148,26 +147,21 @@ def _place(task: Task, attachment: dict[str, Any], account: Account) -> None:
 
 
 def services(replace: Replace) -> None:
-    """A change of what runs is a deployment of its own beside the one before; a deleted service
-    drains. moto changes the one that is there, and has as many tasks as are wanted.
+    """UpdateService changes what is wanted, and starts nothing by itself; a deleted service drains.
+    moto has as many tasks as are wanted at once, and none of a deleted service.
 
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html
     """
     update = EC2ContainerServiceBackend.update_service
     delete = EC2ContainerServiceBackend.delete_service
 
     def update_service(self: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Service:
         service = self._get_service(properties.get("cluster", "default"), properties["service"])
-        forced = properties.pop("force_new_deployment", False)
-        kept = {name: getattr(service, name, None) for name in ROLLOUT}
         counts = service.running_count, service.pending_count
+        if named := properties.get("task_definition"):
+            properties["task_definition"] = self.describe_task_definition(named).arn
         update(self, properties)
         service.running_count, service.pending_count = counts
-        if service.task_definition:
-            found = self.describe_task_definition(service.task_definition)
-            service.task_definition = found.arn
-        if forced or any(getattr(service, name, None) != kept[name] for name in ROLLOUT):
-            deploy(service)
         return service
 
     def delete_service(self: EC2ContainerServiceBackend, *args: Any, **options: Any) -> Service:
@@ -177,32 +171,6 @@ def services(replace: Replace) -> None:
 
     replace(EC2ContainerServiceBackend, "update_service", update_service)
     replace(EC2ContainerServiceBackend, "delete_service", delete_service)
-
-
-def deploy(service: Service) -> dict[str, Any]:
-    """Add a deployment of what the service is now, in front of the others."""
-    for each in service.deployments:
-        if each["status"] == "PRIMARY":
-            each["status"] = "ACTIVE"
-    id_ = f"ecs-svc/{mock_random.randint(10**18, 10**19 - 1)}"
-    now = utcnow()
-    made = {
-        **service.deployments[0],
-        "id": id_,
-        "status": "PRIMARY",
-        "createdAt": now,
-        "updatedAt": now,
-        "desiredCount": service.desired_count,
-        "runningCount": 0,
-        "pendingCount": 0,
-        "failedTasks": 0,
-        "taskDefinition": service.task_definition,
-        "networkConfiguration": service.network_configuration,
-        "rolloutState": "IN_PROGRESS",
-        "rolloutStateReason": f"ECS deployment {id_} in progress.",
-    }
-    service.deployments.insert(0, made)
-    return made
 
 
 def target_health(replace: Replace, balancing: Balancing) -> None:
