@@ -64,13 +64,16 @@ def main() -> None:
         pass
     deadline = time.monotonic() + GRACE_SECONDS
     # Terraform first: an emulator that goes before it leaves it trying again for minutes.
-    for process in _marked(folder):
-        if "ops.emulator" not in " ".join(_command(process)):
-            _kill(process)
+    others = [each for each in _marked(folder) if "ops.emulator" not in " ".join(_command(each))]
+    for process in others:
+        _kill(process)
+    psutil.wait_procs(others, GRACE_SECONDS)
     while any(True for _ in _marked(folder)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    for process in [*_marked(folder), *_grouped(folder)]:
+    left = [*_marked(folder), *_grouped(folder)]
+    for process in left:
         _kill(process)
+    psutil.wait_procs(left, GRACE_SECONDS)
     while folder.exists() and time.monotonic() < deadline + GRACE_SECONDS:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():

@@ -33,7 +33,8 @@ class Database:
     settings: Settings
     server: Server | None = None
     busy: Future[Any] | None = None
-    then: str = ""  # the status once that is through
+    during: str = ""  # the status until that is through
+    then: str = ""  # the status once it is
     missing: str = ""  # why there is no server
     pending: bool = False  # whether a parameter waits for a reboot
 
@@ -91,7 +92,8 @@ class Databases:
     def _begin(
         self, database: Database, status: str, then: str, step: Callable[..., Any], *words: Any
     ) -> None:
-        database.instance.status, database.then = status, then
+        database.instance.status = database.during = status
+        database.then = then
         database.busy = self._work.do(self._done, database, step, *words)
 
     @staticmethod
@@ -109,7 +111,8 @@ class Databases:
             if not database.busy.done():
                 return
             error, database.busy = database.busy.exception(), None
-            instance.status = database.then
+            if instance.status == database.during:  # and no call has asked for another since
+                instance.status = database.then
             if error:
                 database.missing = "; ".join(error.lines()) if isinstance(error, TapError) else ""
                 database.missing = database.missing or f"{type(error).__name__}: {error}"
