@@ -256,7 +256,7 @@ def test_alb(flows):
     with without_rule(flows, "load_balancer", "load_balancer_80_from_0"):
         assert flows.get(timeout=HANGS)[0] == 0
     assert flows.get() == (200, "1")
-    with without_rule(flows, "service", "load_balancer_to_service_in"):
+    with without_rule(flows, "service", "load_balancer_to_service_8080_in"):
         assert flows.get(timeout=HANGS)[0] == 0
         until(lambda: "healthy" not in flows.healths())
     until(lambda: flows.healths() == ["healthy"])
