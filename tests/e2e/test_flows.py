@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from ops.checkup import Outcome, look
 from ops.checkup.command import subjects
 from ops.emulator.dataplane.pods import no_namespaces
 from ops.sandbox import Sandbox, Site
+from ops.verify import CHECKS
 from ops.verify.deployed import Deployed
 from tests.e2e.conftest import SUFFIX, opened
 
@@ -307,6 +309,19 @@ def test_security_group_effectiveness(flows):
         with without_rule(flows, group, path):
             assert "timed out" in flows.task(*sql())["log"]
     assert flows.task(*sql())["log"] == "True 14"
+
+
+# verify
+
+
+def test_verify_passes_what_runs(flows):
+    """What was "not shown" before there was a data plane."""
+    names = {"service.running", "service.targets", "load_balancer.answers", "parts.logs"}
+    found = {
+        result.check: {finding.outcome for finding in result.findings}
+        for result in look(CHECKS, flows.deployed.subject)
+    }
+    assert {name: found[name] for name in names} == dict.fromkeys(names, {Outcome.PASSED})
 
 
 # Releases
