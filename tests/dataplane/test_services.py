@@ -71,10 +71,12 @@ def asked_throughout(world):
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
-    yield answers
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def release(world, definition):

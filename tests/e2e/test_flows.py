@@ -338,9 +338,11 @@ def asked_throughout(flows: Flows) -> Iterator[list[tuple[int, str]]]:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    yield answers
-    over.set()
-    thread.join()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_good_release_fails_no_request(flows):
