@@ -204,7 +204,6 @@ class ServiceConfig:
     image: str = DEFAULT_IMAGE
     pull_through_cache: bool = False
     command: tuple[str, ...] | None = None
-    image: str = "public.ecr.aws/docker/library/python:3.13-slim"
     container_port: int = 8080
     user: str = "65534"  # the uid of nobody
     read_only_root: bool = True
