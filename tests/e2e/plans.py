@@ -19,6 +19,7 @@ from lib.config.environment_config import (
     WafConfig,
 )
 from ops.sandbox import Sandbox, Site
+from ops.terraform_provider import write_override
 from tests.e2e import fields
 from tests.e2e.conftest import SUFFIX
 from tests.synthesized import Synthesized
@@ -167,8 +168,7 @@ def first(sandbox: Sandbox) -> dict[str, Document]:
         folder = site.stack_folder.with_name("first")
         folder.mkdir()
         (folder / "cdk.tf.json").write_text(json.dumps(document), encoding="utf-8")
-        if sandbox.mirror:
-            sandbox.mirror.write_override(folder)
+        write_override(folder, sandbox.provider.version)
         environ = sandbox.environ(site)
         terraform(folder, environ, "init", "-input=false")
         found[f"first_{name}"] = planned(folder, [], environ)
