@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # with PYTHONSAFEPATH=1 Python leaves it out
 if __name__ == "__main__":
-    # Until ``ended`` looks after it, Ctrl-C ends it without a word: there is nothing to put in order.
+    # Until ``ended`` looks after it, Ctrl-C ends it without a word: nothing has been done yet.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # pylint: disable=wrong-import-position

@@ -1,4 +1,4 @@
-"""A team's own resources: a bucket for uploads, a queue, a table. No update of TAP touches this file.
+"""A team's own resources: a bucket for uploads, a queue, a table. No update of TAP touches it.
 
 ``TapStack`` calls ``extend`` last, once for each environment. A resource goes into ``stack``, or
 into a construct of its own below it; ids are addresses, so keep them. ``outputs`` has what TAP

@@ -21,7 +21,7 @@ from lib.modules.vpc_module import VpcModule
 
 
 class TapStack(TerraformStack):
-    """The stack ``naming.stack_id``. Composition only: every resource is in a part, or the team's."""
+    """The stack ``naming.stack_id``. It only composes: resources are in parts, or the team's."""
 
     def __init__(
         self,
