@@ -1,9 +1,9 @@
 """``ops cdktf``: synth, diff, deploy and destroy, for the stacks that ENVIRONMENT stands for.
 
 One way to change anything: the state is looked at, the change is planned, the guard judges the
-plan, a person sees and approves it, and that very plan is applied. Of several stacks all are planned,
-judged and approved before the first is changed; they are changed one after the other, in their
-order. The first deploy makes the bucket that the state lives in; a destroy is the teardown.
+plan, a person sees and approves it, and that very plan is applied. Of several stacks all are
+planned, judged and approved before the first is changed; they are changed one after the other, in
+their order. The first deploy makes the bucket that the state lives in; a destroy is the teardown.
 """
 
 import argparse

@@ -44,8 +44,10 @@ PORT_MAX = 65_535
 TROUBLES_SHOWN = 5
 ANSWER_SECONDS = 90  # for the targets of a load balancer to be healthy
 NO_CACHE = "CDKTF_DISABLE_PLUGIN_CACHE_ENV"
-EXPORTED = ("TF_CLI_CONFIG_FILE", NO_CACHE, VARIABLE, "HTTP_PROXY", "http_proxy")
-EXPORTED += ("NO_PROXY", "no_proxy")
+EXPORTED = (
+    *("TF_CLI_CONFIG_FILE", NO_CACHE, VARIABLE),
+    *("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"),
+)
 QUIET = ("--skip-synth", "--skip-provider-lock")  # the lock would ask a registry
 
 

@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
 from typing import Any
 
-from lib.config import aws_limits
+from lib.config import arns, aws_limits
 from lib.config.environment_config import (
     ZONES_MAX,
     AutoscalingConfig,
@@ -170,53 +170,6 @@ def _named_like_production(production: bool, name: str) -> Iterator[Finding]:
         )
 
 
-_ROLE = "one like arn:aws:iam::123456789012:role/deploy"
-
-
-def _role_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
-    if arn is None:
-        return
-    match = re.fullmatch(aws_limits.IAM_ROLE_ARN_PATTERN, arn)
-    if not match:
-        yield Finding(
-            f"{shown(arn)} is not the ARN of an IAM role",
-            f"write {_ROLE}",
-        )
-        return
-    yield from _foreign(match, "role", region, account_id)
-
-
-def _foreign(
-    arn: re.Match[str], what: str, region: str, account_id: str | None
-) -> Iterator[Finding]:
-    """An ARN of another partition or account than the environment's."""
-    partition = aws_limits.PARTITION_BY_REGION.get(region)
-    if partition and arn["partition"] != partition:
-        yield Finding(
-            f"the {what} is in partition {arn['partition']}, {shown(region)} in {partition}",
-            f"use a {what} in {partition}",
-        )
-    if account_id is not None and arn["account"] != account_id:
-        yield Finding(
-            f"the {what} is in account {arn['account']}, the environment in {shown(account_id)}",
-            f"use a {what} in the environment's account, or mend account_id",
-        )
-
-
-_POLICY = "one like arn:aws:iam::123456789012:policy/boundary"
-
-
-def _boundary_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
-    if arn is None:
-        return
-    match = re.fullmatch(aws_limits.IAM_POLICY_ARN_PATTERN, arn)
-    if not match:
-        yield Finding(f"{shown(arn)} is not the ARN of an IAM policy", f"write {_POLICY}")
-        return
-    of_aws = match["account"] == "aws"
-    yield from _foreign(match, "policy", region, None if of_aws else account_id)
-
-
 _ENVIRONMENT_RULES = (
     Rule(
         ("name",),
@@ -238,13 +191,13 @@ _ENVIRONMENT_RULES = (
     matches("account_id", aws_limits.ACCOUNT_ID_PATTERN, "an account id", "its 12 digits as text"),
     Rule(
         ("deploy_role_arn", "region", "account_id"),
-        _role_arn,
-        f"{_ROLE}, of the region's partition and of account_id",
+        arns.role_arn,
+        f"{arns.ROLE}, of the region's partition and of account_id",
     ),
     Rule(
         ("permissions_boundary_arn", "region", "account_id"),
-        _boundary_arn,
-        f"{_POLICY}, of the region's partition and of account_id, or AWS's own",
+        arns.boundary_arn,
+        f"{arns.POLICY}, of the region's partition and of account_id, or AWS's own",
     ),
 )
 
@@ -785,27 +738,6 @@ _SERVICE_RULES = (
 # --- load balancer ---------------------------------------------------------------------------
 
 
-_CERTIFICATE = "one like arn:aws:acm:us-east-1:123456789012:certificate/<id>"
-
-
-def _certificate_arn(arn: str | None, region: str, account_id: str | None) -> Iterator[Finding]:
-    if arn is None:
-        return
-    match = re.fullmatch(aws_limits.ACM_CERTIFICATE_ARN_PATTERN, arn)
-    if not match:
-        yield Finding(
-            f"{shown(arn)} is not the ARN of an ACM certificate",
-            f"write {_CERTIFICATE}",
-        )
-        return
-    if match["region"] != region:
-        yield Finding(
-            f"the certificate is in {match['region']}, the environment in {shown(region)}",
-            "a load balancer takes certificates of its own region only",
-        )
-    yield from _foreign(match, "certificate", region, account_id)
-
-
 def _production_https(certificate_arn: str | None, allow_plain_http: bool) -> Iterator[Finding]:
     if certificate_arn is None and not allow_plain_http:
         yield Finding(
@@ -858,8 +790,8 @@ def _production_tls(policy: str) -> Iterator[Finding]:
 _LOAD_BALANCER_RULES = (
     Rule(
         ("load_balancer.certificate_arn", "region", "account_id"),
-        _certificate_arn,
-        f"{_CERTIFICATE}, of the environment's region and account",
+        arns.certificate_arn,
+        f"{arns.CERTIFICATE}, of the environment's region and account",
     ),
     matches(
         "load_balancer.tls_policy",

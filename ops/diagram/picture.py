@@ -1,8 +1,8 @@
 """An environment's picture, drawn from its synthesized JSON.
 
-A table: a column for each zone, the public subnets above the private ones, what runs in them as bars
-across. Beside the zones are the connections that security groups allow, from top to bottom; to the
-right is what the stack has outside the VPC. What isn't in the JSON isn't drawn.
+A table: a column for each zone, the public subnets above the private ones, what runs in them as
+bars across. Beside the zones are the connections that security groups allow, from top to bottom; to
+the right is what the stack has outside the VPC. What isn't in the JSON isn't drawn.
 """
 
 from collections.abc import Iterator, Mapping

@@ -168,9 +168,9 @@ class Copy:
 
 
 @contextmanager
-def copy(**environ: str) -> Iterator[Copy]:
+def copy(**variables: str) -> Iterator[Copy]:
     """A copy of dev, gone on exit."""
-    with opened("dev", **environ) as sandbox:
+    with opened("dev", data_plane=False, **variables) as sandbox:
         yield Copy(sandbox)
 
 

@@ -159,7 +159,7 @@ def test_the_bill_is_on_it_to_the_cent(stack):
         )
         for row in rows:
             assert row.what in text and money(row.monthly) in text
-    listed = sum(row.monthly for rows in report.costs.values() for row in rows)
+    listed = sum((row.monthly for rows in report.costs.values() for row in rows), Decimal(0))
     assert money(listed) == report.total
     assert "Prices of 20" in text
 

@@ -702,8 +702,8 @@ def _uploads(synthesized, shipped, tmp_path, monkeypatch, state):
     document["resource"]["aws_s3_bucket"]["uploads_0A1B"] = own | {"bucket": "uploads"}
     (place.folder / "cdk.tf.json").write_text(json.dumps(document))
     type_, name = UPLOADS.split(".")
-    listed = [{"mode": "managed", "type": type_, "name": name}]
-    listed[0]["instances"] = [{"attributes": {"bucket": "uploads"}}]
+    instances = [{"attributes": {"bucket": "uploads"}}]
+    listed = [{"mode": "managed", "type": type_, "name": name, "instances": instances}]
     keep(place.file, Snapshot(json.dumps(STATE | {"resources": listed}).encode()).content)
     entry = {"address": UPLOADS, "type": type_, "mode": "managed", "change": GOES}
     plan = {"format_version": "1.2", "planned_values": {}, "resource_changes": [entry]}

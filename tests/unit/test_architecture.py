@@ -36,7 +36,15 @@ def imports(path):
 def layer(module):
     """Where a module stands; it may import from its own layer and those below."""
     for number, prefix in enumerate(
-        ("lib.errors", "lib.exits", "lib.config", "lib.modules", "lib.extend", "lib.tap_stack", "tap")
+        (
+            "lib.errors",
+            "lib.exits",
+            "lib.config",
+            "lib.modules",
+            "lib.extend",
+            "lib.tap_stack",
+            "tap",
+        )
     ):
         if module == prefix or module.startswith(f"{prefix}."):
             return number
