@@ -184,7 +184,7 @@ class Bucket:
                 if code_of(error) in ("403", "301", "AccessDenied"):
                     raise TapError(
                         f"the bucket {self._place.bucket} is not account {self._place.owner}'s, "
-                        "or these credentials may not list it",
+                        "or s3:ListBucket is denied",
                         hint="bucket names are global: name the account in config (account_id) "
                         "to make it one's own, or choose another ENVIRONMENT_SUFFIX",
                     ) from error

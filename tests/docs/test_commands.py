@@ -79,7 +79,6 @@ NOT_IN_CI = {
     "fields": "tests/e2e/test_deployed.py",
     "format": "Makefile",
     "hooks": ".pre-commit-config.yaml",
-    "local": "tests/e2e",
     "plans": "tests/e2e/test_deployed.py",
     "quick": "tests/e2e/test_first_edits.py",
     "snapshots": "tests/snapshots",

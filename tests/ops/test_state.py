@@ -676,10 +676,10 @@ def test_the_last_snapshot_gets_its_name_when_it_is_made(synthesize, name):
     """An adopted database has none, and the provider deletes no database without."""
     stack = synthesize(name, database={"final_snapshot": True})
     (override,) = unprotected(stack.document, [])["resource"]["aws_db_instance"].values()
-    assert (
-        "final_snapshot_identifier" in stack.at("database/instance")["lifecycle"]["ignore_changes"]
-    )
-    assert override["lifecycle"]["ignore_changes"] == ["engine_lifecycle_support"]
+    ignored = stack.at("database/instance")["lifecycle"]["ignore_changes"]
+    rest = [name for name in ignored if name != "final_snapshot_identifier"]
+    assert rest != ignored
+    assert override["lifecycle"]["ignore_changes"] == rest
 
 
 def test_tap_s_own_constructs_are_all_that_the_stacks_have(shipped):
