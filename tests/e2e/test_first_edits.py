@@ -189,6 +189,12 @@ def test_the_jobs_of_the_first_hours(copy):
     }
     said = copy.make("quick")
     assert "policy: qa, certificate: " in said
+
+
+def test_tap_s_own_tests_heed_no_config_of_a_team(copy):
+    """And no resources of a team's."""
+    copy.only(environment("live", "ap-southeast-2", 7))
+    copy.extend()
     copy.pytest(*OWN)
 
 
@@ -210,8 +216,7 @@ OTHERS = {
 def test_other_environments(copy, environments):
     """Of other names and numbers, in other regions, with prices or without."""
     copy.only(*environments)
-    copy.pytest("tests/snapshots", "--snapshot-update", TAP_WRITE_DOCS="1")
-    copy.pytest("tests/rules", "tests/snapshots", *OWN)
+    copy.pytest("tests/rules", "tests/snapshots", "--snapshot-update", TAP_WRITE_DOCS="1")
     asked = {"ENVIRONMENT": "all", "ENVIRONMENT_SUFFIX": "x1"}
     for command in (["fields", "database.storage_gib"], ["report", "--output", "pages"]):
         copy.run(".venv/bin/python", "-m", "ops", *command, **asked)
