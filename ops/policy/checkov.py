@@ -17,16 +17,18 @@ from ops.policy.stack import Finding, Stack, containers
 
 CHECKOV = ROOT / ".tools" / "checkov" / "bin" / "checkov"
 ARGUMENTS = ("--framework", "terraform_json", "--skip-download", "--compact", "-o", "json")
+# Blocks that it stumbles over: they hold no resource, and all but the first are lists.
+BESIDE = ("terraform", "moved", "import", "removed")
 NOWHERE = "http://127.0.0.1:9"  # a proxy that isn't there: what tried to go out would fail
 
 
 def normalised(document: Mapping[str, Any]) -> dict[str, Any]:
     """A copy without what hides things from checkov.
 
-    Nulls, which it takes for values; comments; the ``terraform`` block, which it stumbles over;
+    Nulls, which it takes for values; comments; blocks beside the resources, which end the parsing;
     containers as text, which it does not read. It takes a false in a container for a value too.
     """
-    copy = _without_nulls({key: each for key, each in document.items() if key != "terraform"})
+    copy = _without_nulls({key: each for key, each in document.items() if key not in BESIDE})
     for task in copy["resource"].get("aws_ecs_task_definition", {}).values():
         task["container_definitions"] = [
             {name: value for name, value in container.items() if value is not False}

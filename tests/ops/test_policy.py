@@ -291,6 +291,12 @@ def test_the_copy_for_checkov_has_what_it_can_read(shipped):
     assert "terraform" in document, "the stack itself is not touched"
 
 
+def test_what_holds_no_resource_is_kept_from_checkov():
+    document = {"resource": {}, "data": {}, "output": {}}
+    moved = {"moved": [{"from": "t.a", "to": "t.b"}], "import": [], "removed": [], "terraform": {}}
+    assert checkov.normalised(document | moved) == document
+
+
 def test_nulls_are_kept_from_checkov_wherever_they_are():
     rule = {"cidr": None, "port": 22, "of": [None, {"to": None}]}
     assert checkov.normalised({"resource": {"t": {"n": rule}}}) == {
