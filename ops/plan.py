@@ -21,7 +21,7 @@ from ops.cdktf_cli import OUTPUT, synthesize
 from ops.deploy import say_who_is_waited_for
 from ops.state.check import check_deployed
 from ops.state.place import Place, place_of
-from ops.state.terraform import PLAN, Terraform
+from ops.state.terraform import PLAN, READ_ONLY, Terraform
 from ops.terraform.folders import STACK
 from ops.terraform.process import interruptible
 
@@ -137,7 +137,7 @@ def _apply(places: Sequence[Place], options: argparse.Namespace, environ: Mappin
             source = OUTPUT / PLANS / place.stack
             terraform = exits.enter_context(Terraform(place, environ, source=source))
             terraform.take(source)
-            terraform.init("-lockfile=readonly")
+            terraform.init(READ_ONLY)
             stacks.append((place, terraform))
         plans = [(place.stack, terraform.planned()) for place, terraform in stacks]
         if refused := guard.told(plans, options.allow):

@@ -20,6 +20,7 @@ from ops.state.place import Place
 from ops.terraform import process
 from ops.terraform.folders import STACK, RunFolder
 
+READ_ONLY = "-lockfile=readonly"  # the providers are those of the lock file, or none
 HOME = "state_override.tf.json"  # keeps the state in the local file
 MEMORY = Path(".terraform", "terraform.tfstate")  # of the backend that was used last
 PLAN = "tap.tfplan"
@@ -78,6 +79,8 @@ class Terraform(process.Terraform):
             Bucket(self._place).check_ours()
         elif self._place.file.exists():
             self._place.file.chmod(0o600)
+        if self._run.pinned:
+            arguments = (*(word for word in arguments if word != READ_ONLY), READ_ONLY)
         self.initialise(*arguments)
 
     @property

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lib.errors import TapError
+from ops.cdktf_cli import ROOT
 from ops.terraform.unsaved import UNSAVED
 
 RUNS = "runs"
@@ -40,18 +41,22 @@ class RunFolder:
             self.path = Path(tempfile.mkdtemp(prefix=f"{stack}@", dir=runs))
             self.lock = os.open(self.path / IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.pinned = False
 
-    def fill(self, stack: Path, *, kept: Path, emulated: bool) -> None:
-        """Put the synthesized ``stack`` there, and what the folder ``kept`` knows of its providers:
-        the lock file, and for the embedded AWS the version that it is proven with."""
+    def fill(self, stack: Path, *, kept: Path, emulated: bool, project: Path = ROOT) -> None:
+        """Put the synthesized ``stack`` there, with the lock of its providers: the one that the
+        ``project`` has committed is not to be changed (``pinned``), else the last run's in ``kept``.
+        For the embedded AWS that folder also has the version that it is proven with."""
         shutil.copy(stack / STACK, self.path)
         if (stack / ASSETS).is_dir():
             shutil.copytree(stack / ASSETS, self.path / ASSETS, dirs_exist_ok=True)
         if emulated and (other := other_provider(kept)):
             (self.path / OTHER_PROVIDER).write_text(json.dumps(other))
-        lock = next((each for each in (stack, kept) if (each / PROVIDERS).exists()), None)
-        if lock and self._wants(_locked_version(lock)):
+        locks = (each for each in (project, stack, kept) if (each / PROVIDERS).exists())
+        lock = next((each for each in locks if self._wants(_locked_version(each))), None)
+        if lock:
             shutil.copy(lock / PROVIDERS, self.path)
+        self.pinned = lock == project
 
     def copy_to(self, folder: Path) -> None:
         """Leave what a run needs: the stack, its assets and the lock of its providers."""

@@ -10,6 +10,8 @@ from ops import cdktf_cli, guard, plan
 from ops.__main__ import main
 from ops.plan import READABLE, READABLE_MAX, as_markdown, running_image
 from ops.state.homes import keep
+from ops.state.terraform import READ_ONLY
+from ops.terraform.folders import RunFolder
 from tests.ops.played import IMAGE, STATE, played, recorded, synthesize
 from tests.ops.test_state import snapshot
 
@@ -274,3 +276,17 @@ def test_what_goes_comes_before_what_changes_and_that_before_what_is_made():
     order = [action.split(":")[0] for action in actions]
     assert order == sorted(order, key=["deleted", "replaced", "changed", "created"].index)
     assert len(set(order)) > 1
+
+
+def test_a_lock_of_the_provider_that_was_committed_is_not_changed(log, monkeypatch):
+    fill = RunFolder.fill
+
+    def pinned(folder, *arguments, **options):
+        fill(folder, *arguments, **options)
+        folder.pinned = True
+
+    assert main(["plan"]) == 0
+    assert not [call for call in log.calls() if READ_ONLY in call]
+    monkeypatch.setattr(RunFolder, "fill", pinned)
+    assert main(["plan"]) == 0
+    assert [call for call in log.calls() if " init " in call and READ_ONLY in call]

@@ -137,6 +137,17 @@ def test_the_lock_of_the_provider_comes_along_as_long_as_it_fits(stack, version,
     assert (PROVIDERS in names(filled(stack))) == taken
 
 
+@pytest.mark.parametrize(("version", "taken"), [("6.25.0", True), ("6.24.0", False)])
+def test_the_lock_that_the_project_has_committed_comes_first(stack, tmp_path, version, taken):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / PROVIDERS).write_text(lock_of(version) + "# committed\n")
+    (stack / PROVIDERS).write_text(lock_of("6.25.0"))
+    folder = RunFolder(stack.parents[1], stack.name)
+    folder.fill(stack, kept=stack, emulated=False, project=project)
+    assert ("# committed" in (folder.path / PROVIDERS).read_text()) == taken == folder.pinned
+
+
 def test_the_lock_is_known_to_the_next_run(stack):
     folder = filled(stack)
     folder.keep_providers(stack)
