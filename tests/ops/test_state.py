@@ -398,6 +398,21 @@ def test_no_command_reads_a_state_that_another_account_has_planted(
     assert f"the bucket {BUCKET} is not account {ACCOUNT}'s" in told
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_no_plan_is_made_or_applied_by_a_state_that_another_account_has_planted(
+    theirs, monkeypatch, capsys, command
+):
+    plans = theirs.output / "plans" / theirs.stack
+    plans.mkdir(parents=True)
+    for name in ("tap.tfplan", "cdk.tf.json"):
+        (plans / name).write_text("{}")
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "qa1")
+    monkeypatch.setattr("ops.plan.OUTPUT", theirs.output)
+    assert main([command]) == 2
+    assert f"the bucket {BUCKET} is not account {ACCOUNT}'s" in capsys.readouterr().err
+
+
 # writing
 
 
