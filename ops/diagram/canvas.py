@@ -4,7 +4,7 @@ Colours are classes: a style sheet in the picture has them for light and for dar
 """
 
 from collections.abc import Sequence
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405  # writes, and parses nothing
 
 Point = tuple[float, float]
 

@@ -216,7 +216,7 @@ def databases(replace: Replace) -> None:
         self.secretsmanager.put_secret_value(
             secret_id=self.secret.arn,
             secret_string=secret_string(self),
-            secret_binary="",
+            secret_binary="",  # nosec B106  # none
             client_request_token=str(mock_random.uuid4()),
             version_stages=["AWSCURRENT"],
         )

@@ -173,7 +173,10 @@ def _start(spec: dict, *, root: bool) -> int:  # pylint: disable=inconsistent-re
             os.setgid(spec["gid"])
             os.setuid(spec["uid"])
         _call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-        os.execve(spec["program"], spec["command"], spec["environment"])
+        # A task is a program with arguments, run without a shell.
+        os.execve(  # nosec B606
+            spec["program"], spec["command"], spec["environment"]
+        )
     except OSError as error:
         os.write(fails, json.dumps([error.errno, spec["program"]]).encode())
     finally:
