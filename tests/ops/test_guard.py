@@ -54,7 +54,11 @@ EXPECTED = {
         (r"aws_cloudwatch_log_group\.", r"the config has it no longer: network\.flow_logs"),
         (r"aws_flow_log\.", r"the config has it no longer: network\.flow_logs"),
     ],
-    "no_alarms": [*[ALARMS] * 9, (r"aws_sns_topic\.", r"the config has it no longer: alarms")],
+    "no_alarms": [
+        *[ALARMS] * 9,
+        (r"aws_db_event_subscription\.", r"the config has it no longer: alarms"),
+        (r"aws_sns_topic\.", r"the config has it no longer: alarms"),
+    ],
     "renamed": [
         (DATABASE, rf"the code calls it {MOVED} now: a moved block"),
         *[PUBLISHED] * 2,
