@@ -104,8 +104,8 @@ def _plan(
 
 def _synthesized(environ: Mapping[str, str], exits: ExitStack) -> Path:
     """The stack of the one environment, in a folder of its own, which goes with the run."""
-    temporary = tempfile.TemporaryDirectory  # ended by ``exits``
-    output = Path(exits.enter_context(temporary(prefix="tap-synth-")))
+    # pylint: disable-next=consider-using-with  # ended by ``exits``
+    output = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tap-synth-")))
     synthesize(environ, output)
     (stack,) = output.glob(f"stacks/*/{STACK}")
     return stack.parent

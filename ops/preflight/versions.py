@@ -79,7 +79,9 @@ def _upgrade(subject: Subject) -> Iterator[Finding]:
     """Whether RDS goes from the version that runs to the one that a deploy would ask for.
 
     For a bare major version it takes that one's default minor version, whether or not there is a
-    way to it. https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html
+    way to it.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html
     """
     config, name = subject.config.database, subject.config.name
     running, follows_minor = _running(subject)

@@ -44,9 +44,9 @@ class RunFolder:
         self.pinned = False
 
     def fill(self, stack: Path, *, kept: Path, emulated: bool, project: Path = ROOT) -> None:
-        """Put the synthesized ``stack`` there, with the lock of its providers: the one that the
-        ``project`` has committed is not to be changed (``pinned``), else the last run's in ``kept``.
-        For the embedded AWS that folder also has the version that it is proven with."""
+        """Put the synthesized ``stack`` there, with the lock of its providers: the ``project``'s
+        own, which is then ``pinned``, else the last run's in ``kept``. For the embedded AWS that
+        folder also has the version that it is proven with."""
         shutil.copy(stack / STACK, self.path)
         if (stack / ASSETS).is_dir():
             shutil.copytree(stack / ASSETS, self.path / ASSETS, dirs_exist_ok=True)

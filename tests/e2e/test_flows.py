@@ -120,7 +120,7 @@ def _flows() -> Iterator[Flows]:
             patch.setenv(name, value)
         assert deploy(sandbox, site, "1") == 0, "\n".join(sandbox.failures())
         sandbox.wait_for_answers()
-        subject = next(iter(subjects(sandbox.environ(site) | ASKED)))
+        subject, *_ = subjects(sandbox.environ(site) | ASKED)
         session = site.emulator.session(site.config.region)
         yield Flows(sandbox, site, Deployed(subject), session)
 

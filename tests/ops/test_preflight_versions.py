@@ -1,6 +1,8 @@
 """``ops preflight``: what the region sells today."""
 
 import base64
+
+# pylint: disable=too-many-positional-arguments  # fixtures and what a case has
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,9 +56,9 @@ def look(name, subject):
 # the engine, and how long it is supported
 
 
-def engine(aws, *versions):
+def engine(aws, *sold):
     """RDS has these (moto lacks the call)."""
-    listed = [{"EngineVersion": version, "Status": status} for version, status in versions]
+    listed = [{"EngineVersion": version, "Status": status} for version, status in sold]
     aws.give("rds:DescribeDBEngineVersions", {"DBEngineVersions": listed})
 
 
@@ -66,9 +68,9 @@ def test_a_version_on_sale_passes(aws, subject):
     assert finding.outcome is Outcome.PASSED and "up to 14.19" in finding.found
 
 
-@pytest.mark.parametrize("versions", [(), (("14.9", "deprecated"),)])
-def test_a_version_that_is_not_sold_fails(aws, subject, versions):
-    engine(aws, *versions)
+@pytest.mark.parametrize("sold", [(), (("14.9", "deprecated"),)])
+def test_a_version_that_is_not_sold_fails(aws, subject, sold):
+    engine(aws, *sold)
     finding = look("engine", subject)
     assert finding.outcome is Outcome.FAILED and "no PostgreSQL 14 in us-east-1" in finding.found
 
@@ -98,11 +100,11 @@ def runs(aws, version, *, follows_minor=True):
         aws.give("rds:DescribeDBInstances", {"DBInstances": [instance]})
 
 
-def versions_told(aws, monkeypatch):
+def versions_told(monkeypatch):
     """RDS's answers by what it is asked for; returns what it was asked."""
     asked = []
 
-    def told(subject, **which):
+    def told(_subject, **which):
         asked.append(which)
         version = which["EngineVersion"]
         if which.get("DefaultOnly"):
@@ -118,7 +120,7 @@ def versions_told(aws, monkeypatch):
 def upgrade(aws, shipped, monkeypatch, running, wanted, *, follows_minor=True, at_once=True):
     """What is said of it."""
     runs(aws, running, follows_minor=follows_minor)
-    versions_told(aws, monkeypatch)
+    versions_told(monkeypatch)
     database = {"engine_version": wanted, "apply_immediately": at_once}
     return look("upgrade", subject_of(shipped("prod"), database=database))
 
@@ -187,7 +189,7 @@ def test_rds_is_asked_for_the_default_and_for_versions_that_it_sells_no_more(
     aws, shipped, monkeypatch
 ):
     runs(aws, "16.4")
-    asked = versions_told(aws, monkeypatch)
+    asked = versions_told(monkeypatch)
     look("upgrade", subject_of(shipped("prod"), database={"engine_version": "17"}))
     assert asked == [
         {"EngineVersion": "17", "DefaultOnly": True},

@@ -127,7 +127,7 @@ def test_what_replaces_the_target_group_renames_it(shipped, synthesize):
     "change",
     [
         {"load_balancer": {"deregistration_delay_seconds": 99}},
-        # ECS registers each task with its own port: those of both serve until the deploy is through.
+        # ECS registers each task with its own port: both serve until the deploy is through.
         {"service": {"container_port": 9000}},
     ],
 )

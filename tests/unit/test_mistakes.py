@@ -202,7 +202,7 @@ def _read(tmp_path, monkeypatch):
         file.write_text(SHIPPED.replace(old, new, 1), encoding="utf-8")
         monkeypatch.setattr(mistakes, "_PATH", file)
         names = {"__name__": mistakes.CONFIG_MODULE}
-        exec(compile(file.read_text(encoding="utf-8"), file, "exec"), names)  # noqa: S102
+        exec(compile(file.read_text(encoding="utf-8"), file, "exec"), names)  # pylint: disable=exec-used
 
     return read
 
@@ -271,7 +271,7 @@ def test_a_wrong_value_is_a_line_with_its_path(capsys, tmp_path, case):
     environ = {"ENVIRONMENT": "dev", "ENVIRONMENT_SUFFIX": "qa1", "CDKTF_OUTDIR": str(output)}
     names = dict(vars(environment_config))
     assert old in ALONE
-    exec(ALONE.replace(old, new, 1), names)  # noqa: S102
+    exec(ALONE.replace(old, new, 1), names)  # pylint: disable=exec-used
     assert tap.main(environ, date(2026, 1, 1), names["ENVIRONMENTS"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"tap: {path}") and said.endswith(")")

@@ -328,7 +328,7 @@ bad(
     *("prod", "load_balancer.domain_name", None, "no certificate is for the load balancer's own"),
     {"load_balancer.certificate_arn": CERTIFICATE},
 )
-for name in (
+for _domain in (
     "app",
     "App.example.com",
     "https://app.example.com",
@@ -336,7 +336,7 @@ for name in (
     "a.b.",
     "10.0.0.1",
 ):
-    bad("dev", "load_balancer.domain_name", name, "not a domain name")
+    bad("dev", "load_balancer.domain_name", _domain, "not a domain name")
 bad("dev", "load_balancer.domain_name", f"{'a.' * 126}com", "not a domain name")
 bad("dev", "load_balancer.tls_policy", "TLS13", "not a TLS policy")
 for _policy in ("2016-08", "TLS-1-1-2017-01", "TLS13-1-0-2021-06", "FS-1-1-2019-08"):
