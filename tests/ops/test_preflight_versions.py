@@ -1,8 +1,8 @@
 """``ops preflight``: what the region sells today."""
 
-import base64
-
 # pylint: disable=too-many-positional-arguments  # fixtures and what a case has
+
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,5 +1,7 @@
 """A bucket that another account owns, with a state planted in it: no command goes near it."""
 
+# pylint: disable=protected-access
+
 import json
 from unittest.mock import Mock
 
