@@ -74,6 +74,7 @@ EXPECTED = {
     "upgrade_at_once": [(DATABASE, r"database\.engine_version in the config")],
     "worse": [
         *[(r"aws_cloudwatch_log_group\.", r"in the config|it no longer")] * 3,
+        (r"aws_cloudwatch_metric_alarm\.", r"the config has it no longer"),
         *[(r"aws_db_instance\.", r": database\.")] * 4,
         *[(r"aws_db_parameter_group\.", r"database\.audited_statements in the config")] * 2,
         (r"aws_ecs_cluster\.", r"service\.container_insights in the config"),
