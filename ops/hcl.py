@@ -33,7 +33,7 @@ LIFECYCLE: Schema = {
 }
 META: Schema = {"lifecycle": {"block": LIFECYCLE}}
 TERRAFORM: Schema = {"block_types": {"required_providers": {"block": FLAT}}}
-SECTIONS = {"//", "terraform", "variable", "provider", "data", "resource", "output"}
+SECTIONS = {"//", "terraform", "variable", "provider", "data", "resource", "moved", "output"}
 UNKNOWN = {"provisioner", "connection", "dynamic"}  # blocks that no stack has
 BARE = {"depends_on", "ignore_changes", "replace_triggered_by", "provider"}  # names, not texts
 ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
@@ -141,6 +141,10 @@ def _document(document: Mapping[str, Any], schema: Schema) -> Iterator[str]:
                 yield f"{section} {_quoted(type_)} {_quoted(name)} {{"
                 yield from _body(values, known["block"])
                 yield "}"
+    for moved in document.get("moved", ()):
+        yield "moved {"
+        yield from (f"{end} = {moved[end]}" for end in ("from", "to"))
+        yield "}"
     for name, values in document.get("output", {}).items():
         yield f"output {_quoted(name)} {{"
         yield from _body(values, FLAT)

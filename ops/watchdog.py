@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -67,14 +67,15 @@ def main() -> None:
     others = [each for each in _marked(folder) if "ops.emulator" not in " ".join(_command(each))]
     for process in others:
         _kill(process)
-    psutil.wait_procs(others, GRACE_SECONDS)
+    _wait(others)
     while any(True for _ in _marked(folder)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     left = [*_marked(folder), *_grouped(folder)]
     for process in left:
         _kill(process)
-    psutil.wait_procs(left, GRACE_SECONDS)
-    while folder.exists() and time.monotonic() < deadline + GRACE_SECONDS:
+    _wait(left)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
             time.sleep(POLL_SECONDS)
@@ -106,6 +107,19 @@ def _command(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.Error):
         return process.cmdline()
     return []
+
+
+def _wait(processes: Iterable[psutil.Process]) -> None:
+    """Until all have ended. One whose parent has yet to notice has: the parent may wait for us."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while any(map(_runs, processes)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _kill(process: psutil.Process) -> None:

@@ -234,6 +234,10 @@ def test_the_summary_has_what_one_looks_for(capsys):
         "resources": 68,
         "seconds": {"deploy": 101.5, "destroy": 60.0},
         "outputs": {"service_url": "http://balancer", "database_address": "db.example"},
+        "answers": "http://127.0.0.1:8080",
+        "psql": "",
+        "log": "/tmp/task.log",
+        "not_shown": ["the database: no PostgreSQL"],
     }
     Board([], quiet=False).summary({"dev": result, "prod": result | {"resources": 97}})
     shown = capsys.readouterr()
@@ -243,10 +247,13 @@ def test_the_summary_has_what_one_looks_for(capsys):
     assert "101.5" in rows["deploy, seconds"]
     assert "60.0" in rows["destroy, seconds"]
     assert "2" in rows["SSM parameters"]
-    assert "Not shown by an emulator" in shown.err
+    assert "dev answers: http://127.0.0.1:8080" in shown.out and "psql" not in shown.out
+    assert "prod log: /tmp/task.log" in shown.out
+    assert "dev: not shown: the database: no PostgreSQL" in shown.err
 
 
 def test_the_summary_is_plain_where_there_is_no_screen(capsys):
-    result = {"resources": 1, "seconds": {"deploy": 1.0}, "outputs": {}}
+    runs = {"answers": "", "psql": "", "log": "", "not_shown": []}
+    result = {"resources": 1, "seconds": {"deploy": 1.0}, "outputs": {}, **runs}
     Board([], quiet=False).summary({"dev": result})
     assert "\x1b" not in capsys.readouterr().out

@@ -17,7 +17,7 @@ from ops.checkup import Outcome
 from ops.recover.kinds import KINDS
 from ops.verify import CHECKS as EVERY
 from ops.verify.drift import CHECKS, compared, plain
-from ops.verify.live import ANSWERS, TOLD_ELSEWHERE
+from ops.verify.live import ANSWERS, DEFAULTS, TOLD_ELSEWHERE
 from tests.conftest import BY_NAME, changed
 from tests.ops.answers import Answers, answered, refusal
 from tests.ops.deployed import ACCOUNT, environment
@@ -320,6 +320,7 @@ def _variants():
     extra = {
         "load_balancer": {"certificate_arn": f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/1"},
         "alarms": {"emails": ("a@example.com",)},
+        "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     }
     production = changed(BY_NAME["prod"], **extra)
     return [
@@ -355,7 +356,7 @@ def test_no_row_of_the_table_is_idle(variants):
             if "container_definitions" in values:
                 (values["container"],) = json.loads(values["container_definitions"])
         for name in (name for row in rows for name in row.settings):
-            if (type_, name) not in {("aws_kms_key", "is_enabled")} and name != "tags":
+            if name not in DEFAULTS.get(type_, ()) and name != "tags":
                 assert any(jmespath.search(name, values) is not None for values in resources), (
                     f"{type_}.{name}"
                 )

@@ -25,7 +25,6 @@ def _there():
         for path, subnet, text in (
             ("load_balancer", "public0", "ELB app/x"),
             ("service", "private0", "arn:aws:ecs:us-east-1:123456789012:attachment/x"),
-            ("database", "private1", "RDSNetworkInterface"),
         ):
             made = there.ec2.create_network_interface(
                 SubnetId=there.at[f"network/{subnet}"],
@@ -33,7 +32,15 @@ def _there():
                 Description=text,
             )
             there.at[path] = made["NetworkInterface"]["NetworkInterfaceId"]
+        (there.at["database"],) = interfaces_of_rds(there)
         yield there
+
+
+def interfaces_of_rds(there):
+    """The network interfaces that RDS has made for the database."""
+    of_rds = [{"Name": "description", "Values": ["RDSNetworkInterface"]}]
+    found = there.ec2.describe_network_interfaces(Filters=of_rds)["NetworkInterfaces"]
+    return [each["NetworkInterfaceId"] for each in found]
 
 
 @pytest.fixture(name="quick", autouse=True)
@@ -196,6 +203,8 @@ def test_what_cannot_be_deleted_is_named(there):
 
 def test_a_part_without_an_interface_is_not_asked_about(shipped):
     with environment(shipped("dev")) as bare:
+        for interface in interfaces_of_rds(bare):
+            bare.ec2.delete_network_interface(NetworkInterfaceId=interface)
         analyzer = Analyzer()
         found = analyzer.look(bare)
         assert [finding.outcome for finding in found] == [Outcome.NOT_SHOWN] * 3
